@@ -111,6 +111,12 @@ impl Database {
         }
     }
 
+    /// Opens an existing file for reading only: nothing that this process does changes it.
+    pub(crate) fn read_only(&self) -> Result<SqliteBackend, Error> {
+        self.check()?;
+        Ok(SqliteBackend::read_only(&self.file, Settings::default())?)
+    }
+
     fn check(&self) -> Result<(), Error> {
         match self.file.try_exists() {
             Ok(true) => Ok(()),

@@ -112,6 +112,11 @@ impl Place {
         self.choose()?.open(Database::to_look_at).await
     }
 
+    /// Like [`look`](Self::look), but a file is opened for reading only, even where it could be written.
+    pub(crate) async fn read_only(&self) -> Result<Target, Error> {
+        self.choose()?.open(Database::read_only).await
+    }
+
     /// Like [`open`](Self::open), but creates the file if it does not exist.
     pub(crate) async fn open_or_make(&self) -> Result<Target, Error> {
         self.choose()?.open(Database::open_or_make).await

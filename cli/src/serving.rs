@@ -8,10 +8,20 @@ use std::{
 };
 
 use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
 use lamplighter_dashboard::{Access, Dashboard, Site, Viewer, http::MachineToken};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::error::{Error, reason};
+
+/// How long the head of a request may take, and how long a connection waits for the next one.
+const HEAD: Duration = Duration::from_secs(15);
+/// How long nothing is accepted after an error.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How a dashboard is served.
 #[derive(Debug, Clone)]
@@ -25,13 +35,22 @@ pub(crate) struct Served {
     pub(crate) tokens: Vec<MachineToken>,
     /// How often it looks for changes while a page is open; without it, pages ask by themselves.
     pub(crate) live: Option<Duration>,
+    /// Whether every action is refused, whoever asks.
+    pub(crate) read_only: bool,
 }
 
 impl Served {
     /// On this machine alone.
     pub(crate) const fn here(port: u16) -> Self {
         let live = Some(Duration::from_secs(1));
-        Self { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port, public_url: None, tokens: Vec::new(), live }
+        Self {
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port,
+            public_url: None,
+            tokens: Vec::new(),
+            live,
+            read_only: false,
+        }
     }
 }
 
@@ -49,7 +68,7 @@ impl Serving {
     ///
     /// Fails when the address is not to be had, or not to be had safely.
     pub(crate) async fn open(site: Site, viewer: Viewer, served: Served) -> Result<Self, Error> {
-        let Served { bind, port, public_url, tokens, live } = served;
+        let Served { bind, port, public_url, tokens, live, read_only } = served;
         let (access, sign_in) = match bind.is_loopback() || tokens.is_empty() {
             true => {
                 let (access, sign_in) = Access::local(viewer);
@@ -60,6 +79,9 @@ impl Serving {
         let mut dashboard = Dashboard::new(site, access).map_err(Error::failed)?;
         if let Some(url) = &public_url {
             dashboard = dashboard.public_url(url).map_err(|error| Error::Usage(error.to_string()))?;
+        }
+        if read_only {
+            dashboard = dashboard.read_only();
         }
         if let Some(every) = live {
             dashboard = dashboard.live(every);
@@ -89,14 +111,68 @@ impl Serving {
 
     /// Answers requests until the other ends. Open pages are not waited for: they may be open for ever.
     pub(crate) async fn run<T>(self, until: impl Future<Output = T>) -> Result<T, Error> {
-        let serving = axum::serve(self.listener, self.router).into_future();
         tokio::select! {
             biased;
             ended = until => Ok(ended),
-            served = serving => match served {
-                Ok(()) => Err(Error::failed("the dashboard has stopped by itself")),
-                Err(error) => Err(Error::failed(format_args!("the dashboard cannot go on: {}", reason(&error)))),
-            },
+            () = answer(self.listener, self.router, HEAD) => Err(Error::failed("the dashboard has stopped by itself")),
         }
+    }
+}
+
+/// Answers what comes in. A request whose head is not there in time is given up, and so is a connection without one.
+async fn answer(listener: TcpListener, router: Router, head: Duration) {
+    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
+    http.http1().timer(TokioTimer::new()).header_read_timeout(head);
+    let mut open = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Of this connection, or for want of files: then some are closed soon.
+                    tracing::debug!(%error, "a connection was not accepted");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            },
+            Some(_) = open.join_next() => continue,
+        };
+        let (http, service) = (http.clone(), TowerToHyperService::new(router.clone()));
+        open.spawn(async move {
+            if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+                tracing::debug!(%error, "a connection has ended");
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_is_half_sent_is_given_up() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let serving = tokio::spawn(answer(listener, router, Duration::from_millis(100)));
+        let sent = async |text: &str| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(text.as_bytes()).await.unwrap();
+            let mut said = String::new();
+            let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut said)).await;
+            ended.expect("the connection stays open").map(|_| said)
+        };
+        for half in ["", "GET / HTTP/1.1\r\nhost: a\r\nx-half"] {
+            assert!(!sent(half).await.unwrap_or_default().contains("200 OK"));
+        }
+        assert!(sent("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap().ends_with("here"));
+        serving.abort();
     }
 }

@@ -170,7 +170,8 @@ fn an_action_is_an_operation_by_the_user() {
 fn a_reader_changes_nothing() {
     let place = Place::new();
     place.lamp(&["enqueue", "lamp.ping", "--id", "ping"]).ok();
-    let (_running, url) = dashboard(&place, &["--read-only"]);
+    let token = "deploy:operator:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let (_running, url) = dashboard(&place, &["--read-only", "--token", token]);
     let (address, cookie) = signed_in(&url);
     let me = get(&address, "/api/v1/me", &[("cookie", &cookie)]).json();
     assert_eq!(me["actions"], json!([]));
@@ -178,7 +179,11 @@ fn a_reader_changes_nothing() {
     let headers = [("cookie", &*cookie), ("origin", &*origin), ("content-type", "application/json")];
     let body = json!({"action": {"kind": "cancel"}, "target": {"kind": "job", "id": "ping"}}).to_string();
     assert_eq!(request(&address, "POST /api/v1/operations", &headers, &body).status, 403);
+    let bearer = [("authorization", "Bearer test"), headers[2]];
+    assert_eq!(get(&address, "/api/v1/me", &bearer[..1]).json()["actions"], json!([]));
+    assert_eq!(request(&address, "POST /api/v1/operations", &bearer, &body).status, 403);
     assert_eq!(lines(&place.lamp(&["job", "ping", "--json"]).ok())[0]["state"], "queued");
+    assert!(lines(&place.lamp(&["ops", "--json"]).ok()).is_empty());
 }
 
 #[test]

@@ -180,7 +180,8 @@ fn an_open_page_is_told_of_changes() {
         }
     };
     until("content-type: text/event-stream");
-    service.runtime.block_on(async { service.backend.client().cancel(&service.ping).await }).unwrap();
+    let cancelled = async { service.backend.client().cancel(&service.ping).await };
+    service.runtime.block_on(cancelled).unwrap();
     until("event: changed");
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Dashboard {
     /// The address to listen at.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
-    /// Change nothing: every action is refused, on the pages and in the API.
+    /// Change nothing: every action is refused, on the pages and in the API, to every token too. A file is opened for reading only.
     #[arg(long)]
     read_only: bool,
     /// Open the link in the browser.
@@ -73,7 +73,7 @@ impl Dashboard {
         let runtime = runtime()?;
         let outcome = runtime.block_on(async {
             let target = match self.read_only {
-                true => self.place.look().await?,
+                true => self.place.read_only().await?,
                 false => self.place.open().await?,
             };
             let serving = self.serving(catalog, &target).await?;
@@ -92,6 +92,7 @@ impl Dashboard {
             public_url: self.url.clone(),
             tokens: self.tokens.clone(),
             live: matches!(target.kind(), TargetKind::File(..)).then_some(LOOK_AGAIN),
+            read_only: self.read_only,
         };
         Serving::open(site::of(catalog, target)?, site::viewer(self.read_only), served).await
     }

@@ -64,7 +64,7 @@ pub(crate) struct Jobs {
     reveal: Reveal,
     #[command(flatten)]
     place: Place,
-    /// Print one job per line as JSON.
+    /// Print one job per line as JSON; long arguments are cut, and whole in `lamp job ID --json`.
     #[arg(long)]
     json: bool,
 }
@@ -96,7 +96,7 @@ impl Jobs {
             left = left.saturating_sub(page.records.len());
             search.cursor = page.next;
             if self.json {
-                output::json_lines(page.records.iter().map(JobView::from))?;
+                output::json_lines(page.records.iter().map(JobView::listed))?;
             } else {
                 // Page by page, so that a million jobs take no more memory than a few.
                 widths = table(&page.records, widths)?;

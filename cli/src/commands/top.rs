@@ -58,7 +58,7 @@ impl Top {
         let runtime = runtime()?;
         let outcome = runtime.block_on(async {
             let target = match self.read_only {
-                true => self.place.look().await?,
+                true => self.place.read_only().await?,
                 false => self.place.open().await?,
             };
             let pace = match target.kind() {

@@ -60,6 +60,9 @@ impl Routers {
     /// Goes on with operations that have not ended, for some seconds, and not longer than `at_most` even if nothing answers. The
     /// maintenance function does so too, with those that need no queue; with the others, anyone who looks at them.
     pub(crate) async fn go_on(&self, at_most: Duration) {
+        if !self.settings.allow_writes() {
+            return;
+        }
         let until = Instant::now() + LOOKING.min(at_most);
         match timeout(at_most, self.runner.run_open(&Stop::new(), Some(until))).await {
             Ok(Ok(_)) => {}
@@ -100,6 +103,9 @@ impl Routers {
             .run_within(BEGINNING)
             .public_url(&public_url)
             .map_err(|error| unusable(&error))?;
+        if !self.settings.allow_writes() {
+            dashboard = dashboard.read_only();
+        }
         // Behind another name, requests come under the function's own all the same.
         if let Some(domain) = &caller.domain {
             dashboard = dashboard.host(domain);

@@ -58,6 +58,11 @@ pub enum SettingsError {
 }
 
 impl Settings {
+    /// Whether anybody may change anything. Where nobody may, operations are not gone on with here either.
+    pub(crate) fn allow_writes(&self) -> bool {
+        self.rules.allow_writes() || self.tokens.iter().any(|token| token.viewer().rights.may_write())
+    }
+
     pub(crate) fn read(variables: &Variables) -> Result<Self, SettingsError> {
         let get = |setting: Setting| variables.get(setting.variable).filter(|value| !value.trim().is_empty());
         let provider = match get(DashboardFunction::ISSUER) {
@@ -170,6 +175,17 @@ mod tests {
     fn without_settings_nobody_sees_anything_and_aws_says_who_calls() {
         let settings = Settings::read(&Variables::none()).unwrap();
         assert!(settings.rules.is_empty() && settings.provider.is_none() && settings.public_url.is_none());
+    }
+
+    #[test]
+    fn where_all_are_readers_nothing_is_changed() {
+        let variables = variables().with(DashboardFunction::RIGHTS.variable, "mallory nobody; *@example.com reader");
+        assert!(!Settings::read(&variables).unwrap().allow_writes());
+        let token = format!("deploy:reader,retry:{}", "0".repeat(64));
+        let tokens = variables.clone().with(DashboardFunction::TOKENS.variable, &*token);
+        assert!(Settings::read(&tokens).unwrap().allow_writes());
+        let rules = variables.with(DashboardFunction::RIGHTS.variable, "ada reader; group:ops operator");
+        assert!(Settings::read(&rules).unwrap().allow_writes());
     }
 
     #[tokio::test]

@@ -127,6 +127,9 @@ impl From<StoreError> for Problem {
                 "The backend refuses",
                 format!("The dashboard's own credentials do not suffice: {error}"),
             ),
+            StoreErrorKind::Broken => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", "The store cannot be used", error.to_string())
+            }
             StoreErrorKind::Invalid => Self::invalid(error.to_string()),
         }
     }

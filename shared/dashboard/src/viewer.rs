@@ -70,6 +70,13 @@ impl Rights {
         self
     }
 
+    /// Denies every action. The queues that are shown stay the same.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.actions.clear();
+        self
+    }
+
     /// Whether an action is allowed.
     #[must_use]
     pub fn may(&self, action: ActionKind) -> bool {

@@ -70,10 +70,12 @@ impl SqliteBackend {
     /// When the file cannot be read, when it holds other data, or when another version created it.
     pub fn read_only(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
         let location = Location::file(path.as_ref())?;
+        // Before it is opened: one that is replaced meanwhile is noticed too.
+        let named = location.named().ok().flatten();
         let connection = read_only::open(location.path())?;
         let signals = Arc::new(Signals::new());
         let name: Arc<str> = location.path().display().to_string().into();
-        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, None, None, None);
+        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, named, None, None);
         let readers = Readers::read_only(location.clone(), settings.durability, writer.clone());
         let store = Arc::new(SqliteStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
         let (engine, patience, pragmas) = (AtomicBool::new(false), None, Vec::new());

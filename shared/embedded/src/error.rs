@@ -101,13 +101,13 @@ pub enum FileLost {
 
 impl From<&FileLost> for StoreError {
     fn from(lost: &FileLost) -> Self {
-        Self::new(StoreErrorKind::Invalid, lost)
+        Self::new(StoreErrorKind::Broken, lost)
     }
 }
 
 /// Returns SQLite's message, with what to do about it.
 pub(crate) fn explain(error: &rusqlite::Error) -> (StoreErrorKind, String) {
-    use StoreErrorKind::{Denied, Invalid, Unavailable};
+    use StoreErrorKind::{Broken, Denied, Invalid, Unavailable};
     let code = error.sqlite_error_code();
     let (kind, advice) = match code {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -122,8 +122,10 @@ pub(crate) fn explain(error: &rusqlite::Error) -> (StoreErrorKind, String) {
             (Denied, "the file or its folder may not be written; change the permissions, or name another file")
         }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            (Invalid, "the file is damaged; restore a backup, or name another file")
+            (Broken, "the file is damaged; restore a backup, or name another file")
         }
+        // A table that is not there, for instance: statements are the same for all requests.
+        Some(ErrorCode::Unknown) => return (Broken, error.to_string()),
         _ => return (Invalid, error.to_string()),
     };
     (kind, format!("{advice} (SQLite: {error})"))

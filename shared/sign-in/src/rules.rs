@@ -73,6 +73,12 @@ impl Rules {
         self.0.is_empty()
     }
 
+    /// Returns whether there is a rule by which somebody may change something.
+    #[must_use]
+    pub fn allow_writes(&self) -> bool {
+        self.0.iter().filter_map(|rule| rule.rights.as_ref()).any(Rights::may_write)
+    }
+
     /// Returns what somebody may do; `None` if they may not even look.
     #[must_use]
     pub fn rights(&self, known: &Known) -> Option<Rights> {

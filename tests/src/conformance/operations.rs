@@ -354,6 +354,15 @@ pub(super) async fn a_key_begins_one_operation(subject: &dyn Subject) {
     let other = changed(&new(), |other| other.action = Action::Delete);
     let refused = runner.start(other).await;
     assert!(matches!(&refused, Err(OperationError::KeyTaken(taken)) if *taken == first.id), "{refused:?}");
+    // What a request may change is narrowed to less by and by, and it stays the same request.
+    let narrowed = || new().narrowed_to(Target::Jobs { ids: vec![id("a")] }).expect("JSON");
+    assert_eq!(runner.start(narrowed()).await.expect("the same").id, first.id);
+    assert_eq!(runner.begun(&new()).await.expect("readable").map(|begun| begun.id), Some(first.id.clone()));
+    assert_eq!(runner.begun(&narrowed()).await.expect("readable").map(|begun| begun.id), Some(first.id.clone()));
+    let other = changed(&new(), |other| other.action = Action::Delete);
+    assert!(matches!(runner.begun(&other).await, Err(OperationError::KeyTaken(_))));
+    let unknown = changed(&new(), |unknown| unknown.idempotency_key = Some("k-2".into()));
+    assert_eq!(runner.begun(&unknown).await.expect("readable"), None);
     let grace = changed(&new(), |grace| grace.by = "grace".into());
     assert_ne!(runner.start(grace).await.expect("hers").id, first.id);
     let misfit = NewOperation::new(Action::Retry, Target::Queue { queue: PLAIN.name().into() }, "ada");

@@ -14,7 +14,6 @@ use crate::{
 };
 
 const KEY: &str = "idempotency-key";
-const MAX_KEY: usize = 200;
 
 /// What an operation would do. Nothing is changed.
 ///
@@ -61,9 +60,8 @@ pub(super) async fn begin(
 
 fn key_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(key) = headers.get(KEY) else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
-    let detail = || format!("An idempotency key has 1 to {MAX_KEY} characters of ASCII.");
-    key.map(Some).ok_or_else(|| Problem::parameter("Idempotency-Key", detail()))
+    let key = key.to_str().map(Some);
+    key.map_err(|_| Problem::parameter("Idempotency-Key", "An idempotency key is ASCII."))
 }
 
 /// Stops an operation. What it has done stays done.

@@ -11,8 +11,12 @@ use crate::{
     view::{BatchDetail, BatchView, Coverage, MemberView, Page, RelationView},
 };
 
-/// The jobs of a batch that are looked at, to know whether the viewer sees it.
+/// The jobs beside a batch that are looked at for its callbacks.
 const LOOKED_AT: usize = 20;
+/// The jobs of a batch of which it is looked up at once whether the viewer sees them.
+const AT_ONCE: usize = 500;
+/// The jobs of a batch that are looked up for one answer. The next one goes on from there.
+const MOST: usize = 5_000;
 /// Batches on a page of somebody who does not see all queues: each is looked into.
 const FEW: usize = 10;
 
@@ -48,6 +52,10 @@ impl Desk {
         let batch = self.seen_batch(&id).await?.ok_or_else(|| Problem::not_found("batch", id.as_str()))?;
         let record = in_time("the store of records", self.client().get(&id)).await?;
         let outer = record.and_then(|record| record.message.batch.as_ref().map(|outer| outer.id.clone()));
+        let outer = match outer {
+            Some(outer) if self.sees_batch(&outer).await? => Some(outer),
+            _ => None,
+        };
         let (jobs, callbacks) = tokio::join!(self.members(&id, cursor, items(limit)), self.callbacks(&batch));
         Ok(BatchDetail { batch: batch.into(), outer, callbacks, jobs: jobs?, as_of: self.now() })
     }
@@ -99,13 +107,32 @@ impl Desk {
         }
     }
 
-    /// Whether the viewer sees a batch: its first jobs are all on queues that they see.
+    /// Whether the viewer sees a batch: all of its jobs are on queues that they see. Of one with very many jobs that is known after
+    /// some questions, and until then it is not shown.
     pub(super) async fn sees_batch(&self, id: &JobId) -> Result<bool, Problem> {
         if self.sees_all() {
             return Ok(true);
         }
-        let page = in_time("the store of batches", self.client().batch_jobs(id, None, LOOKED_AT)).await?;
-        let records = self.records_of(&page.ids).await;
-        Ok(!records.is_empty() && records.values().all(|record| self.sees(&record.queue)))
+        let mut known = self.shared.batch_queues(id);
+        for _ in 0..MOST / AT_ONCE {
+            if !known.queues.iter().all(|queue| self.sees(queue)) {
+                return Ok(false);
+            }
+            let question = self.client().batch_jobs(id, known.cursor.as_deref(), AT_ONCE);
+            let page = in_time("the store of batches", question).await?;
+            let records = self.records_of(&page.ids).await;
+            // What is not there may have been on any queue.
+            if records.len() < page.ids.len() {
+                return Ok(false);
+            }
+            known.queues.extend(records.into_values().map(|record| record.queue));
+            if page.next.is_none() {
+                // Jobs may be added still: this page is asked for again.
+                return Ok(!known.queues.is_empty() && known.queues.iter().all(|queue| self.sees(queue)));
+            }
+            known.cursor = page.next;
+            self.shared.know_batch_queues(id, known.clone());
+        }
+        Ok(false)
     }
 }

@@ -33,7 +33,8 @@ impl Desk {
         let items = page.dead_letters.into_iter().map(|mut letter| {
             letter.error = redactions.error(&letter.body, &letter.error).into_owned();
             letter.body = redactions.body(&letter.body).into_owned();
-            DeadLetterView::from(letter)
+            let letter = DeadLetterView::from(letter);
+            if filter.key.is_some() { letter } else { letter.listed() }
         });
         Ok(Page { items: items.collect(), next: page.next, coverage, as_of: self.now() })
     }

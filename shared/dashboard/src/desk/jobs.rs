@@ -1,6 +1,6 @@
 //! Jobs.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use lamplighter::{
@@ -36,8 +36,22 @@ impl Desk {
         };
         let found = in_time("the store of records", self.client().search(&search)).await?;
         let seen = found.records.into_iter().filter(|record| self.sees_in_list(record));
-        let items = seen.map(|record| JobView::from(&self.shown(record))).collect();
+        let mut items: Vec<_> = seen.map(|record| JobView::listed(&self.shown(record))).collect();
+        self.hide_parents(&mut items).await;
         Ok(Page { items, next: found.next, coverage: found.coverage.into(), as_of: self.now() })
+    }
+
+    /// Leaves out the ids of parents that the viewer does not see.
+    async fn hide_parents(&self, jobs: &mut [JobView]) {
+        if self.sees_all() {
+            return;
+        }
+        let parents: BTreeSet<_> = jobs.iter().filter_map(|job| job.parent.clone()).collect();
+        let records = self.records_of(&Vec::from_iter(parents)).await;
+        let is_seen = |id: &JobId| records.get(id).is_some_and(|record| self.sees(&record.queue));
+        for job in jobs {
+            job.parent = job.parent.take().filter(is_seen);
+        }
     }
 
     /// A search for what is shown: hidden arguments are not found by their values.
@@ -70,8 +84,10 @@ impl Desk {
     pub async fn job(&self, id: &str) -> Result<JobDetail, Problem> {
         let id = job_id("job", id)?;
         let record = self.shown(self.record(&id).await?);
+        let mut job = JobView::from(&record);
+        self.hide_parents(std::slice::from_mut(&mut job)).await;
         Ok(JobDetail {
-            job: JobView::from(&record),
+            job,
             lease_until: record.lease_until,
             expires_at: record.message.expires_at,
             limit: record.limit.clone(),
@@ -112,6 +128,9 @@ impl Desk {
         };
         let after = join_all(message.after.iter().map(|after| self.relation(&after.id, Some(after.on.as_str()))));
         let (parent, after, children) = tokio::join!(parent, after, self.children(record));
+        // Of a job that is not there any more, nobody knows whether it may be seen.
+        let is_shown = |relation: &RelationView| self.sees_all() || relation.job.is_some();
+        let (parent, after) = (parent.filter(is_shown), after.into_iter().filter(is_shown).collect());
         let has_more_children = children.as_ref().is_some_and(|found| found.next.is_some());
         let children = children.into_iter().flat_map(|found| found.items).map(|child| RelationView {
             id: child.id,

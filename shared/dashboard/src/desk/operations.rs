@@ -3,17 +3,17 @@
 use std::num::NonZeroU32;
 
 use lamplighter::{
-    RawValue,
-    operation::{NewOperation, Operation, OperationError, OperationQuery, OperationState, PreviewBound},
+    EnqueueError, RawValue,
+    operation::{Action, NewOperation, Operation, OperationError, OperationQuery, OperationState, PreviewBound},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Desk, in_time, items, job_id, wording};
+use super::{Desk, in_time, items, job_id, rights::Asked, wording};
 use crate::{
     api::bodies::{ActionBody, TargetBody},
     problem::Problem,
-    view::{Coverage, OperationView, Page, PreviewCount, PreviewView, ProgressCount},
+    view::{Coverage, MOST_LISTED, OperationView, Page, PreviewCount, PreviewView, ProgressCount},
     viewer::ActionKind,
 };
 
@@ -40,6 +40,8 @@ pub struct OperationRequest {
     pub per_second: Option<u32>,
 }
 
+/// The longest idempotency key.
+const MAX_KEY: usize = 200;
 /// Pages that are read for one page of what a viewer sees.
 const PAGES: usize = 5;
 const STORE: &str = "the store of operations";
@@ -58,7 +60,7 @@ impl Desk {
             let page = in_time(STORE, self.client().operations(&query)).await?;
             for operation in page.operations {
                 if self.sees_operation(&operation).await {
-                    seen.push(self.view_of(&operation));
+                    seen.push(self.listed(operation));
                 }
             }
             next = page.next;
@@ -105,9 +107,10 @@ impl Desk {
     }
 
     async fn preview_within(&self, request: &OperationRequest, bound: PreviewBound) -> Result<PreviewView, Problem> {
-        let asked = self.asked(request, false).await?;
-        self.check_arguments(&asked.action, &asked.target).await?;
-        let mut target = asked.target;
+        let asked = self.asked(request, false)?;
+        let mut target = self.narrowed_target(&asked.action, asked.target).await?;
+        self.check_arguments(&asked.action, &target).await?;
+        self.check_id(&asked.action).await?;
         // Counting has a patience of its own, and says what it has counted until then.
         let counting = self.shared.runner().preview_within(&asked.action, &target, bound);
         let preview = tokio::time::timeout(bound.time + super::DEADLINE, counting)
@@ -132,8 +135,8 @@ impl Desk {
     /// # Errors
     /// As for [`preview`](Self::preview), and when the key was used for something else.
     pub async fn act(&self, request: &OperationRequest, key: Option<&str>) -> Result<OperationView, Problem> {
-        let asked = self.asked(request, true).await?;
-        let mut new = NewOperation::new(asked.action, asked.target, &self.viewer.name);
+        let Asked { action, target } = self.asked(request, true)?;
+        let mut new = NewOperation::new(action, target, &self.viewer.name);
         new.reason.clone_from(&request.reason);
         new.expected = request.expected;
         new.per_second = match request.per_second {
@@ -142,11 +145,29 @@ impl Desk {
                 Problem::parameter("per_second", "At no steps a second, it would not end. Leave it out for no limit.")
             })?),
         };
-        new.idempotency_key = key.map(str::to_owned);
-        let operation = in_time(STORE, self.shared.runner().start(new)).await?;
+        new.idempotency_key = key.map(key_of).transpose()?;
+        // What a repeated request is about may be gone by now, by itself.
+        let operation = match in_time(STORE, self.shared.runner().begun(&new)).await? {
+            Some(begun) => begun,
+            None => {
+                let target = self.narrowed_target(&new.action, new.target.clone()).await?;
+                self.check_id(&new.action).await?;
+                in_time(STORE, self.start(new.narrowed_to(target)?)).await?
+            }
+        };
         self.shared.forget().await;
         let operation = self.shared.carry_out(operation).await;
         Ok(self.view_of(&operation))
+    }
+
+    async fn start(&self, new: NewOperation) -> Result<Operation, Problem> {
+        match self.shared.runner().start(new).await {
+            // Of a job that came since the id was looked up.
+            Err(OperationError::Enqueue(EnqueueError::IdTaken { owner, .. })) if !self.sees(&owner.queue) => {
+                Err(Self::id_taken())
+            }
+            begun => begun.map_err(Problem::from),
+        }
     }
 
     /// Stops an operation. What it has done stays.
@@ -155,7 +176,7 @@ impl Desk {
     /// When there is none, or the viewer may not do what it does.
     pub async fn stop(&self, id: &str) -> Result<OperationView, Problem> {
         let operation = self.seen_operation(id).await?;
-        if !self.touches_only_seen(&operation.target).await {
+        if !self.may_stop(&operation).await {
             return Err(Problem::forbidden("The operation is about queues that you do not see."));
         }
         let may = ActionKind::named(operation.action.as_str()).is_some_and(|kind| self.may(kind));
@@ -170,13 +191,39 @@ impl Desk {
         Problem::forbidden(format!("You may not do this here: {action}."))
     }
 
+    /// As a list shows it: arguments and commands can be long.
+    fn listed(&self, mut operation: Operation) -> OperationView {
+        if let Action::EditAndRun { args } | Action::Enqueue { args, .. } = &mut operation.action
+            && let Some(short) = args.shortened(MOST_LISTED)
+        {
+            (*args, operation.is_cut) = (short, true);
+        }
+        let mut view = self.view_of(&operation);
+        let is_long = |command: &String| command.len() > MOST_LISTED;
+        if view.command.as_ref().is_some_and(is_long) {
+            (view.command, view.is_shortened) = (None, true);
+        }
+        view
+    }
+
+    /// The error of an operation. Whose a taken id is, is nothing for those who do not see all queues.
+    fn shown_error(&self, action: &Action, error: &str) -> String {
+        match action {
+            Action::Enqueue { id: Some(_), .. } if !self.sees_all() => {
+                "the job was not enqueued; its id may be taken by one that you do not see".to_owned()
+            }
+            _ => error.to_owned(),
+        }
+    }
+
     pub(super) fn view_of(&self, operation: &Operation) -> OperationView {
         let Operation { id, action, target, by, progress, .. } = operation.clone();
         OperationView {
             id,
             kind: ActionKind::named(action.as_str()).unwrap_or(ActionKind::Retry),
             title: format!("{} {target}", wording::imperative(&action)),
-            command: self.same_command(&action, &target),
+            // With arguments that are cut, it would be another job's.
+            command: self.same_command(&action, &target).filter(|_| !operation.is_cut),
             action: wording::raw(&action),
             target: wording::raw(&target),
             by,
@@ -194,10 +241,17 @@ impl Desk {
             finished_at: operation.finished_at,
             interrupted_at: operation.interrupted_at(self.now()),
             stopped_by: operation.stopped_by.clone(),
-            error: operation.error.clone(),
+            error: operation.error.as_ref().map(|error| self.shown_error(&operation.action, error)),
             results: operation.results.clone(),
+            is_shortened: operation.is_cut,
         }
     }
+}
+
+fn key_of(key: &str) -> Result<String, Problem> {
+    let fits = (1..=MAX_KEY).contains(&key.len());
+    let detail = || format!("An idempotency key has 1 to {MAX_KEY} characters of ASCII.");
+    fits.then(|| key.to_owned()).ok_or_else(|| Problem::parameter("Idempotency-Key", detail()))
 }
 
 impl From<lamplighter::operation::JobCount> for PreviewCount {

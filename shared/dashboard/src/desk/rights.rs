@@ -2,16 +2,17 @@
 
 use jiff::Timestamp;
 use lamplighter::{
+    JobId,
     operation::{Action, Operation, Target},
     query::Query,
 };
 use serde_json::Value;
 
-use super::{Desk, OperationRequest, jobs::invalid_query};
+use super::{Desk, OperationRequest, in_time, jobs::invalid_query};
 use crate::{problem::Problem, viewer::ActionKind};
 
-/// The jobs of an operation that are looked at, to know whether the viewer sees it.
-const LOOKED_AT: usize = 20;
+/// The jobs of an operation that are looked at first, to know whether the viewer sees it: mostly one of others is among them.
+const FIRST: usize = 20;
 
 /// What a viewer asks for and may have.
 pub(super) struct Asked {
@@ -20,8 +21,9 @@ pub(super) struct Asked {
 }
 
 impl Desk {
-    /// Reads a request and checks it against the viewer's rights. The target is narrowed to what they see.
-    pub(super) async fn asked(&self, request: &OperationRequest, is_final: bool) -> Result<Asked, Problem> {
+    /// Reads a request and checks it against the viewer's rights. The target is as they sent it: what they see of it is
+    /// [another question](Self::narrowed_target).
+    pub(super) fn asked(&self, request: &OperationRequest, is_final: bool) -> Result<Asked, Problem> {
         let action: Action = serde_json::from_str(request.action.get())
             .map_err(|error| Problem::parameter("action", format!("The action is not understood: {error}.")))?;
         let kind = ActionKind::named(action.as_str());
@@ -32,7 +34,6 @@ impl Desk {
         if !action.fits(&target) {
             return Err(Problem::unfit(format!("{action} cannot be done to {target}.")));
         }
-        let target = self.narrowed_target(&action, target).await?;
         Ok(Asked { action, target })
     }
 
@@ -54,7 +55,7 @@ impl Desk {
     }
 
     /// The target, as far as the viewer sees it. What they do not see does not exist.
-    async fn narrowed_target(&self, action: &Action, target: Target) -> Result<Target, Problem> {
+    pub(super) async fn narrowed_target(&self, action: &Action, target: Target) -> Result<Target, Problem> {
         match &target {
             Target::Query { query, end } => {
                 let query: Query = query.parse().map_err(|error| invalid_query(&error))?;
@@ -75,9 +76,9 @@ impl Desk {
                 }
                 if !self.sees_all() {
                     let records = self.records_of(ids).await;
-                    for id in ids {
-                        let is_seen = records.get(id).is_some_and(|record| self.sees(&record.queue));
-                        is_seen.then_some(()).ok_or_else(|| Problem::not_found("job", id.as_str()))?;
+                    let is_hidden = |id: &&JobId| records.get(*id).is_none_or(|record| !self.sees(&record.queue));
+                    if let Some(hidden) = ids.iter().find(is_hidden) {
+                        return Err(Problem::not_found("job", hidden.as_str()));
                     }
                 }
             }
@@ -99,6 +100,22 @@ impl Desk {
         Ok(target)
     }
 
+    /// Fails if a new job's id belongs to a job that the viewer does not see: whose it is would be told else.
+    pub(super) async fn check_id(&self, action: &Action) -> Result<(), Problem> {
+        let Action::Enqueue { id: Some(id), .. } = action else { return Ok(()) };
+        if self.sees_all() {
+            return Ok(());
+        }
+        match in_time("the store of records", self.client().get(id)).await? {
+            Some(record) if !self.sees_record(&record).await? => Err(Self::id_taken()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn id_taken() -> Problem {
+        Problem::unfit("The job was not enqueued: its id is taken. Give it another one.")
+    }
+
     fn narrowed_query(&self, query: Query, end: Timestamp) -> Result<Target, Problem> {
         match self.narrowed(query) {
             Some(query) => Ok(Target::Query { query: query.to_string(), end }),
@@ -111,17 +128,32 @@ impl Desk {
         self.sees_all() || operation.by == self.viewer.name || self.touches_only_seen(&operation.target).await
     }
 
+    /// Whether an operation that the viewer sees is about nothing else. What their own one has deleted by now was seen when it began.
+    pub(super) async fn may_stop(&self, operation: &Operation) -> bool {
+        match &operation.target {
+            Target::Jobs { ids } if operation.by == self.viewer.name => {
+                self.records_of(ids).await.values().all(|record| self.sees(&record.queue))
+            }
+            target => self.touches_only_seen(target).await,
+        }
+    }
+
+    /// Whether there are jobs of these ids, all on queues that the viewer sees. What is not there may have been on any.
+    async fn sees_each(&self, ids: &[JobId]) -> bool {
+        let records = self.records_of(ids).await;
+        !ids.is_empty() && ids.iter().all(|id| records.get(id).is_some_and(|record| self.sees(&record.queue)))
+    }
+
     /// Whether a target is nothing but what the viewer sees.
-    pub(super) async fn touches_only_seen(&self, target: &Target) -> bool {
+    async fn touches_only_seen(&self, target: &Target) -> bool {
         if self.sees_all() {
             return true;
         }
         match target {
             Target::Job { id } | Target::Batch { id } => self.record(id).await.is_ok(),
             Target::Jobs { ids } => {
-                let first: Vec<_> = ids.iter().take(LOOKED_AT).cloned().collect();
-                let records = self.records_of(&first).await;
-                !records.is_empty() && records.values().all(|record| self.sees(&record.queue))
+                let (first, rest) = ids.split_at(FIRST.min(ids.len()));
+                self.sees_each(first).await && (rest.is_empty() || self.sees_each(rest).await)
             }
             Target::Query { query, .. } => query.parse::<Query>().is_ok_and(|query| {
                 !query.queues().is_empty()

@@ -1,8 +1,14 @@
 //! What all desks of a site share: answers that are the same for everybody, read at most once a second.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use lamplighter::{
+    JobId,
     backend::{QueueFlow, QueueStatus, ScheduleStatus, StoreError},
     host::Stop,
     meter::{Rollup, RollupQuery},
@@ -30,6 +36,7 @@ pub struct Shared {
     health: Fresh<Answer<Examination>>,
     flow: Fresh<Answer<Vec<QueueFlow>>>,
     operations: Fresh<Answer<Vec<Operation>>>,
+    batches: Mutex<HashMap<JobId, BatchQueues>>,
     runner: Runner,
     running: Semaphore,
     counting: Semaphore,
@@ -37,6 +44,16 @@ pub struct Shared {
     within: Option<Duration>,
 }
 
+/// The queues of a batch's first jobs. A batch only ever gets more jobs, at its end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BatchQueues {
+    pub(super) queues: BTreeSet<String>,
+    /// Where its next jobs are.
+    pub(super) cursor: Option<String>,
+}
+
+/// The batches of which that is remembered.
+const MOST_BATCHES: usize = 1_000;
 /// How long what changes all the time stays fresh.
 const SECOND: Duration = Duration::from_secs(1);
 /// How long an examination does: the doctor's takes many calls.
@@ -84,6 +101,7 @@ impl Shared {
             site,
             flow: Fresh::lasting(SECOND),
             operations: Fresh::lasting(SECOND),
+            batches: Mutex::default(),
             queues: Fresh::lasting(SECOND),
             counts: Fresh::lasting(SECOND),
             errors: Fresh::lasting(SECOND),
@@ -158,6 +176,20 @@ impl Shared {
         let query = OperationQuery::new(LATEST);
         let read = async { self.site.client.operations(&query).await.map(|page| Arc::new(page.operations)) };
         self.operations.get(in_time("the store of operations", read)).await
+    }
+
+    /// The queues of a batch's jobs, as far as they were looked up before.
+    pub(super) fn batch_queues(&self, id: &JobId) -> BatchQueues {
+        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches.get(id).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn know_batch_queues(&self, id: &JobId, known: BatchQueues) {
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        if batches.len() >= MOST_BATCHES && !batches.contains_key(id) {
+            batches.clear();
+        }
+        batches.insert(id.clone(), known);
     }
 
     /// A turn to count all that match.

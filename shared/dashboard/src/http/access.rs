@@ -191,6 +191,12 @@ impl MachineToken {
         Ok((token, Self { viewer, digest }))
     }
 
+    /// Whom it lets in, and what they may do.
+    #[must_use]
+    pub const fn viewer(&self) -> &Viewer {
+        &self.viewer
+    }
+
     /// Reads `name:rights:sha256`, where `sha256` is the hexadecimal digest of the token:
     /// `deploy:reader,retry,queue=webhooks:9f86d081…`.
     ///

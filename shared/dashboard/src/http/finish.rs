@@ -44,7 +44,9 @@ pub(crate) async fn finish(State(gate): State<Arc<Gate>>, request: Request, next
     };
     let response = described(response).await;
     let response = if is_page { as_page(response) } else { response };
-    let mut response = match method == Method::GET && response.status() == StatusCode::OK {
+    // The body of an answer to HEAD is left out after this.
+    let is_read = method == Method::GET || method == Method::HEAD;
+    let mut response = match is_read && response.status() == StatusCode::OK {
         true => tagged(response, known.as_ref()).await,
         false => response,
     };

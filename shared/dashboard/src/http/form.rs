@@ -4,6 +4,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::header,
 };
+use lamplighter::operation::Target;
 
 use crate::problem::Problem;
 
@@ -11,8 +12,22 @@ use crate::problem::Problem;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields(pub Vec<(String, String)>);
 
+/// The fields of one form: as many jobs as can be named, and what a schema may ask for beside.
+const MOST_FIELDS: usize = 2 * Target::MOST_JOBS;
+
 impl Fields {
-    /// The fields of a body.
+    /// The fields of a body, if they are not too many.
+    pub(crate) fn of_body(body: &[u8]) -> Result<Self, Problem> {
+        let fields: Vec<_> = form_urlencoded::parse(body).into_owned().take(MOST_FIELDS + 1).collect();
+        match fields.len() > MOST_FIELDS {
+            true => Err(Problem::invalid(format!(
+                "A form has at most {MOST_FIELDS} fields; name fewer jobs, or use a query."
+            ))),
+            false => Ok(Self(fields)),
+        }
+    }
+
+    /// The fields of an address.
     pub(crate) fn parse(body: &[u8]) -> Self {
         Self(form_urlencoded::parse(body).into_owned().collect())
     }
@@ -42,7 +57,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         let body = bytes::Bytes::from_request(request, state)
             .await
             .map_err(|error| Problem::invalid(format!("The form could not be read: {error}.")))?;
-        Ok(Self::parse(&body))
+        Self::of_body(&body)
     }
 }
 
@@ -55,5 +70,12 @@ mod tests {
         let fields = Fields::parse(b"a=&a=1&b=+&a=2&c=%3Cb%3E");
         assert_eq!((fields.get("a"), fields.get("b"), fields.get("c")), (Some("1"), None, Some("<b>")));
         assert_eq!(fields.all("a").collect::<Vec<_>>(), ["1", "2"]);
+    }
+
+    #[test]
+    fn a_form_has_as_many_fields_as_it_may_need() {
+        assert_eq!(Fields::of_body("id=a&".repeat(MOST_FIELDS).as_bytes()).unwrap().0.len(), MOST_FIELDS);
+        let refused = Fields::of_body("job=a&".repeat(MOST_FIELDS + 1).as_bytes()).unwrap_err();
+        assert!(refused.detail.contains("at most 1000 fields"), "{refused}");
     }
 }

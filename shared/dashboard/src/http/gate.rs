@@ -39,6 +39,7 @@ pub(crate) struct Gate {
     pub(crate) hosts: Hosts,
     pub(crate) base: String,
     pub(crate) is_live: bool,
+    pub(crate) is_read_only: bool,
 }
 
 /// Who was let in.
@@ -84,7 +85,10 @@ impl Gate {
     async fn open(&self, request: Request) -> Result<(Request, Chrome), Refused> {
         let (parts, body) = request.into_parts();
         let admitted = self.identify(&parts).await?;
-        let Admitted { viewer, nonce, is_machine } = admitted;
+        let Admitted { mut viewer, nonce, is_machine } = admitted;
+        if self.is_read_only {
+            viewer.rights = viewer.rights.read_only();
+        }
         let mut request = Request::from_parts(parts, body);
         if !is_safe(request.method()) {
             if !is_machine {
@@ -164,7 +168,7 @@ impl Gate {
             "application/x-www-form-urlencoded" => {
                 let (parts, body) = request.into_parts();
                 let body = read(body).await?;
-                self.check_token(Fields::parse(&body).get("csrf"), viewer, nonce)?;
+                self.check_token(Fields::of_body(&body)?.get("csrf"), viewer, nonce)?;
                 Ok(Request::from_parts(parts, Body::from(body)))
             }
             "" => self.check_token(None, viewer, nonce).map(|()| request),

@@ -63,6 +63,7 @@ pub struct Dashboard {
     base: String,
     live: Option<Duration>,
     within: Option<Duration>,
+    is_read_only: bool,
 }
 
 impl Dashboard {
@@ -72,7 +73,7 @@ impl Dashboard {
     /// When the system returns no random numbers.
     pub fn new(site: Site, access: Access) -> Result<Self, NoRandomness> {
         let (hosts, key, base) = (Hosts::default(), SigningKey::random()?, String::new());
-        Ok(Self { site, access, hosts, key, base, live: None, within: None })
+        Ok(Self { site, access, hosts, key, base, live: None, within: None, is_read_only: false })
     }
 
     /// The URL by which viewers reach it, without a path: writes are taken from its pages only. At the loopback none is needed.
@@ -122,6 +123,14 @@ impl Dashboard {
         self
     }
 
+    /// Changes nothing, whoever asks: each viewer and each token may only look, and operations whose process has ended are left
+    /// to others.
+    #[must_use]
+    pub const fn read_only(mut self) -> Self {
+        self.is_read_only = true;
+        self
+    }
+
     /// Whether it may listen at an address: beyond this machine, it needs a sign-in that is more than a link, and its own URL.
     ///
     /// # Errors
@@ -137,13 +146,14 @@ impl Dashboard {
 
     /// The router, to be served at the root, or nested at its [base path](Self::base_path).
     pub fn router(self) -> Router {
-        let Self { site, access, hosts, key, base, live, within } = self;
+        let Self { site, access, hosts, key, base, live, within, is_read_only } = self;
         let shared = match within {
             Some(time) => Shared::within(site, time),
             None => Shared::new(site),
         };
         // Outside of a runtime there is nobody to do it.
         if within.is_none()
+            && !is_read_only
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(shared.clone().resume());
@@ -151,7 +161,7 @@ impl Dashboard {
         let sessions = Sessions::new(key, hosts.is_secure());
         let is_live = live.is_some();
         let public = sign_in::routes(&access, &sessions, &base, &shared.site().env);
-        let gate = Arc::new(Gate { shared: shared.clone(), access, sessions, hosts, base, is_live });
+        let gate = Arc::new(Gate { shared: shared.clone(), access, sessions, hosts, base, is_live, is_read_only });
 
         let mut inside = pages::router().nest("/api/v1", api::router()).merge(sign_in::sign_out(&gate));
         if let Some(every) = live {

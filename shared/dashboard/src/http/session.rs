@@ -1,6 +1,11 @@
-//! Sessions: who has signed in, in a signed cookie. There is nothing to store.
+//! Sessions: who has signed in, in a signed cookie. There is nothing to store but which ones were ended early, and that only for
+//! as long as the process runs.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
@@ -13,13 +18,17 @@ use crate::viewer::Viewer;
 pub const SESSION: Duration = Duration::from_secs(12 * 3600);
 const PURPOSE: &str = "session";
 const FORM: &str = "form";
+/// The sessions of which it is remembered that they were ended. Each is one that somebody has signed in for.
+const MOST_ENDED: usize = 10_000;
 
-/// Issues and reads sessions. Clones share the key.
+/// Issues and reads sessions. Clones share the key, and which sessions were ended.
 #[derive(Debug, Clone)]
 pub struct Sessions {
     key: SigningKey,
     cookie: String,
     is_secure: bool,
+    /// Sessions that were ended before their time, until then.
+    ended: Arc<Mutex<BTreeSet<(Timestamp, String)>>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,7 +59,7 @@ impl Sessions {
                 format!("lamplighter-{}", name.get(..8).unwrap_or(&name))
             }
         };
-        Self { key, cookie, is_secure }
+        Self { key, cookie, is_secure, ended: Arc::default() }
     }
 
     /// The header `Set-Cookie` that signs a viewer in.
@@ -74,6 +83,18 @@ impl Sessions {
         self.header("", Duration::ZERO)
     }
 
+    /// Ends the session of a request, for this process: its cookie signs nobody in any more, wherever a copy of it is.
+    pub(crate) fn forget(&self, headers: &HeaderMap, now: Timestamp) {
+        let sessions: Vec<_> = self.all(headers).filter(|session| now < session.until).collect();
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those whose time has come are refused anyway.
+        *ended = ended.split_off(&(now, String::new()));
+        ended.extend(sessions.into_iter().map(|session| (session.until, session.nonce)));
+        while ended.len() > MOST_ENDED {
+            ended.pop_first();
+        }
+    }
+
     fn header(&self, value: &str, lasts: Duration) -> HeaderValue {
         let (name, seconds) = (&self.cookie, lasts.as_secs());
         let secure = if self.is_secure { "; Secure" } else { "" };
@@ -84,16 +105,23 @@ impl Sessions {
 
     /// Who has signed in, if somebody has.
     pub(crate) fn of(&self, headers: &HeaderMap, now: Timestamp) -> Option<SignedIn> {
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let pairs = cookies.flat_map(|all| all.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.filter(|(name, _)| *name == self.cookie).find_map(|(_, value)| self.read(value, now))
+        self.all(headers).find_map(|session| self.signed_in(session, now))
     }
 
-    fn read(&self, value: &str, now: Timestamp) -> Option<SignedIn> {
-        let session: Session = serde_json::from_str(&self.key.verified(PURPOSE, value)?).ok()?;
+    /// The sessions of a request that were begun here.
+    fn all<'h>(&'h self, headers: &'h HeaderMap) -> impl Iterator<Item = Session> + 'h {
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let pairs = cookies.flat_map(|all| all.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let own = pairs.filter(|(name, _)| *name == self.cookie);
+        own.filter_map(|(_, value)| serde_json::from_str(&self.key.verified(PURPOSE, value)?).ok())
+    }
+
+    fn signed_in(&self, session: Session, now: Timestamp) -> Option<SignedIn> {
         let Session { name, rights, until, nonce } = session;
-        (now < until).then_some(())?;
-        Some(SignedIn { viewer: Viewer { name, rights: rights.parse().ok()? }, nonce })
+        let key = (until, nonce);
+        let is_ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains(&key);
+        (now < until && !is_ended).then_some(())?;
+        Some(SignedIn { viewer: Viewer { name, rights: rights.parse().ok()? }, nonce: key.1 })
     }
 
     /// The token of the forms of a session, or of a viewer who is known without one.
@@ -135,6 +163,20 @@ mod tests {
         let others = Sessions::new(SigningKey::random().unwrap(), true);
         assert!(others.of(&headers, now).is_none());
         assert!(sessions.of(&HeaderMap::new(), now).is_none());
+    }
+
+    #[test]
+    fn a_session_that_was_ended_signs_nobody_in_and_others_go_on() {
+        let sessions = Sessions::new(SigningKey::random().unwrap(), false);
+        let (viewer, now) = (Viewer::new("ada", Rights::operator()), Timestamp::UNIX_EPOCH);
+        let (one, two) = (sessions.begin(&viewer, now).unwrap(), sessions.begin(&viewer, now).unwrap());
+        sessions.clone().forget(&headers(&one), now);
+        assert!(sessions.of(&headers(&one), now).is_none() && sessions.of(&headers(&two), now).is_some());
+        // It is remembered for as long as it would have lasted.
+        sessions.forget(&headers(&two), now + SESSION - Duration::from_secs(1));
+        assert_eq!(sessions.ended.lock().unwrap().len(), 2);
+        sessions.forget(&HeaderMap::new(), now + SESSION + Duration::from_secs(1));
+        assert!(sessions.ended.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use lamplighter::env::Env;
 use serde::Deserialize;
@@ -37,7 +37,8 @@ pub(super) fn routes(access: &Access, sessions: &Sessions, base: &str, env: &Env
             let enter = move |headers: HeaderMap, Query(link): Query<Link>| async move {
                 enter(&sign_in, &sessions, &headers, &link.token, &home, env.now())
             };
-            Router::new().route("/sign-in", get(enter))
+            // A preview of the link must not use it up.
+            Router::new().route("/sign-in", get(enter).head(|| async { StatusCode::NO_CONTENT }))
         }
     }
 }
@@ -67,7 +68,10 @@ fn enter(
 
 /// The way out, for those who have a session.
 pub(super) fn sign_out(gate: &Arc<Gate>) -> Router {
-    let (sessions, home) = (gate.sessions.clone(), home(&gate.base));
-    let leave = move || async move { ([(header::SET_COOKIE, sessions.end())], Redirect::to(&home)).into_response() };
+    let (gate, home) = (gate.clone(), home(&gate.base));
+    let leave = move |headers: HeaderMap| async move {
+        gate.sessions.forget(&headers, gate.shared.site().env.now());
+        ([(header::SET_COOKIE, gate.sessions.end())], Redirect::to(&home)).into_response()
+    };
     Router::new().route("/sign-out", post(leave))
 }

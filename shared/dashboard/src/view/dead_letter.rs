@@ -5,7 +5,7 @@ use lamplighter::backend::{DeadLetter, DeadLetterCounts, DeadLetterKey};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::schema;
+use super::{MOST_LISTED, schema};
 
 /// One dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -33,8 +33,13 @@ pub struct DeadLetterView {
     pub receive_count: u32,
     /// Its message group.
     pub group: Option<String>,
-    /// The message, sensitive arguments hidden.
+    /// The message, sensitive arguments hidden. Among others, one of more than 4 KiB is cut: it is whole where it is asked for by its
+    /// key.
     pub body: String,
+    /// Whether the message is cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub is_shortened: bool,
 }
 
 impl DeadLetterView {
@@ -45,6 +50,17 @@ impl DeadLetterView {
             (Some(number), _) => number.to_string(),
             (None, id) => id.clone().unwrap_or_default(),
         }
+    }
+
+    /// As one among others, whose message is cut if it is long.
+    #[must_use]
+    pub fn listed(mut self) -> Self {
+        if self.body.len() > MOST_LISTED {
+            self.body.truncate(self.body.floor_char_boundary(MOST_LISTED));
+            self.body.push('…');
+            self.is_shortened = true;
+        }
+        self
     }
 
     /// The key with its kind, as an address has it.
@@ -64,7 +80,20 @@ impl From<DeadLetter> for DeadLetterView {
             DeadLetterKey::MessageId(id) => (None, Some(id)),
             _ => (None, None),
         };
-        Self { number, message_id, queue, id, job, reason, error, dead_since, receive_count, group, body }
+        Self {
+            number,
+            message_id,
+            queue,
+            id,
+            job,
+            reason,
+            error,
+            dead_since,
+            receive_count,
+            group,
+            body,
+            is_shortened: false,
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl ErrorView {
             sample: group.sample.id.clone(),
             message: group.sample.message.clone(),
             note: group.note.as_ref().map(NoteView::from),
-            recent: recent.iter().map(JobView::from).collect(),
+            recent: recent.iter().map(JobView::listed).collect(),
         }
     }
 }

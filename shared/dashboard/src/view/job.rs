@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lamplighter::{
     JobId, JobState, LogLevel, RawValue, Record,
+    operation::Arguments,
     record::{Attempt, AttemptOutcome, ErrorText, Fingerprint, LogLine, Progress},
 };
 use serde::Serialize;
@@ -58,13 +59,14 @@ pub struct JobView {
     /// Its tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Its arguments, the sensitive ones hidden.
+    /// Its arguments, the sensitive ones hidden. In a list, of more than 4 KiB long values are cut: the job's own resource has them
+    /// whole.
     #[schema(schema_with = schema::json)]
     pub args: Arc<RawValue>,
     /// Its progress, as its handler last reported it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProgressView>,
-    /// Its output.
+    /// Its output. In a list, of more than 4 KiB long values are cut, as those of the arguments are.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::json)]
     pub output: Option<Arc<RawValue>>,
@@ -73,6 +75,10 @@ pub struct JobView {
     pub error: Option<ErrorTextView>,
     /// Ended attempts, oldest first.
     pub attempts: Vec<AttemptView>,
+    /// Whether something is cut, in a list: arguments, output or the errors of attempts. The job's own resource has all of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub is_shortened: bool,
 }
 
 /// The progress of a job.
@@ -154,11 +160,59 @@ pub(crate) fn milliseconds_between(start: Timestamp, end: Timestamp) -> u64 {
 }
 
 impl JobView {
-    /// As a list shows it: without attempts, of which a job can have fifty.
+    /// As a list shows it, which may have very many jobs: long values of its arguments and its output, and long errors, are cut.
     #[must_use]
-    pub fn without_attempts(mut self) -> Self {
-        self.attempts.clear();
-        self
+    pub fn listed(record: &Record) -> Self {
+        let mut view = Self::from(record);
+        let output = view.output.as_mut().is_some_and(shorten);
+        let errors = view.shorten_errors();
+        view.is_shortened = shorten(&mut view.args) || output || errors;
+        view
+    }
+
+    fn shorten_errors(&mut self) -> bool {
+        let errors = || self.attempts.iter().filter_map(|attempt| attempt.error.as_ref()).chain(&self.error);
+        if errors().map(ErrorTextView::bytes).sum::<usize>() <= MOST_LISTED {
+            return false;
+        }
+        for error in self.attempts.iter_mut().filter_map(|attempt| attempt.error.as_mut()) {
+            error.cut(MOST_OF_AN_ATTEMPT);
+        }
+        if let Some(error) = &mut self.error {
+            error.cut(MOST_OF_AN_ERROR);
+        }
+        true
+    }
+}
+
+impl ErrorTextView {
+    fn bytes(&self) -> usize {
+        self.message.len() + self.chain.iter().map(String::len).sum::<usize>()
+    }
+
+    fn cut(&mut self, characters: usize) {
+        self.chain.clear();
+        if let Some((end, _)) = self.message.char_indices().nth(characters) {
+            self.message.truncate(end);
+            self.message.push('…');
+        }
+    }
+}
+
+/// The bytes of arguments, of an output, or of errors, that a list has of one job.
+pub(crate) const MOST_LISTED: usize = 4096;
+/// The characters of errors, where those of one job are more than that.
+const MOST_OF_AN_ERROR: usize = 1000;
+const MOST_OF_AN_ATTEMPT: usize = 100;
+
+/// Cuts long values, and returns whether there were any.
+fn shorten(json: &mut Arc<RawValue>) -> bool {
+    match Arguments::new(RawValue::to_owned(json)).shortened(MOST_LISTED) {
+        Some(short) => {
+            *json = short.get().to_owned().into();
+            true
+        }
+        None => false,
     }
 }
 
@@ -185,6 +239,7 @@ impl From<&Record> for JobView {
             output: record.output.clone().map(Arc::from),
             error: record.last_error().map(ErrorTextView::from),
             attempts: record.attempts.iter().map(AttemptView::from).collect(),
+            is_shortened: false,
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod schema;
 mod stats;
 mod who;
 
+pub(crate) use self::job::MOST_LISTED;
 pub use self::{
     batch::{BatchDetail, BatchView, MemberView},
     dead_letter::{DeadLetterCountView, DeadLetterCountsView, DeadLetterView},

@@ -16,7 +16,7 @@ pub struct OperationView {
     /// Its id.
     #[schema(schema_with = schema::id)]
     pub id: JobId,
-    /// What is done.
+    /// What is done. In a list, of arguments of more than 4 KiB long values are cut.
     #[schema(value_type = Object)]
     pub action: Arc<RawValue>,
     /// To what.
@@ -62,9 +62,14 @@ pub struct OperationView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub results: Vec<JobId>,
-    /// The same as a command.
+    /// The same as a command. A list leaves out those of more than 4 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// Whether something is cut or left out. A list has less than the operation's own resource, and of arguments of more than 64 KiB that
+    /// has the beginning too: the new job has them whole.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub is_shortened: bool,
 }
 
 /// How far an operation is.

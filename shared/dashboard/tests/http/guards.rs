@@ -132,6 +132,11 @@ async fn a_link_signs_in_once_and_a_session_can_be_ended() {
     let router = Dashboard::new(site(), access).unwrap().base_path("/ops").router();
     assert_eq!(ask(&router, "/api/v1/me", &[]).await.status, StatusCode::UNAUTHORIZED);
     let path = sign_in.path().unwrap();
+    let head = http::Request::head(&path).header(header::HOST, HOST).body(Body::empty()).unwrap();
+    assert!(
+        send(&router, head).await.headers.get(header::SET_COOKIE).is_none(),
+        "a glance at a link does not use it up"
+    );
     let entered = ask(&router, &path, &[]).await;
     assert_eq!((entered.status, entered.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/ops"));
     let set = entered.header(header::SET_COOKIE);
@@ -149,6 +154,8 @@ async fn a_link_signs_in_once_and_a_session_can_be_ended() {
         .header(header::CONTENT_TYPE, "application/json");
     let out = send(&router, out.body(Body::empty()).unwrap()).await;
     assert!(out.header(header::SET_COOKIE).contains("Max-Age=0"));
+    let gone = ask(&router, "/api/v1/me", &[("cookie", &cookie)]).await;
+    assert_eq!(gone.status, StatusCode::UNAUTHORIZED, "a copy of the cookie is worth nothing either");
 }
 
 /// A sign-in elsewhere, which comes back to `/sign-in/back`.
@@ -234,6 +241,43 @@ async fn it_refuses_to_be_reached_from_elsewhere_without_protection() {
     let known = Dashboard::new(site(), access()).unwrap();
     assert!(known.check_address(beyond).is_err());
     assert!(known.public_url("https://jobs.example.com").unwrap().check_address(beyond).is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_the_tag_of_the_answer_to_get() {
+    let shop = shop().await;
+    for path in ["/api/v1/queues", "/api/v1/jobs"] {
+        let head = async |known: Option<&str>| {
+            let mut head = request(Method::HEAD, path, "reader").header(header::ACCEPT, "text/html");
+            if let Some(known) = known {
+                head = head.header(header::IF_NONE_MATCH, known);
+            }
+            send(&shop.router, head.body(Body::empty()).unwrap()).await
+        };
+        let first = head(None).await;
+        let tag = first.header(header::ETAG);
+        assert!(
+            first.status == StatusCode::OK && first.body.is_empty() && !tag.is_empty(),
+            "{path}: {:?}",
+            first.headers
+        );
+        assert_eq!(head(Some(tag)).await.status, StatusCode::NOT_MODIFIED, "{path}");
+    }
+    let (head, get) = (request(Method::HEAD, "/api/v1/types", "reader"), shop.get("/api/v1/types", "reader").await);
+    let head = send(&shop.router, head.body(Body::empty()).unwrap()).await;
+    assert_eq!(head.header(header::ETAG), get.header(header::ETAG));
+}
+
+#[tokio::test]
+async fn a_form_with_very_many_fields_is_refused() {
+    let shop = shop().await;
+    let body = "job=x&".repeat(100_000);
+    let request = request(Method::POST, "/act/cancel", "operator")
+        .header(header::ORIGIN, format!("http://{HOST}"))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let answer = send(&shop.router, request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
+    assert!(answer.text().len() < 1_000);
 }
 
 #[tokio::test]

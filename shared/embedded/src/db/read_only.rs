@@ -110,6 +110,19 @@ mod tests {
         assert_eq!((application, layout), (APPLICATION, LAYOUT));
     }
 
+    #[tokio::test]
+    #[cfg(unix)]
+    async fn a_file_that_was_replaced_is_not_shown_as_if_it_were_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, away) = (folder.path().join("jobs.db"), folder.path().join("away.db"));
+        drop(SqliteBackend::open(&path, Settings::default()).unwrap());
+        let client = SqliteBackend::read_only(&path, Settings::default()).unwrap().client();
+        client.list(&lamplighter::ListQuery::default()).await.unwrap();
+        fs::rename(&path, &away).unwrap();
+        let lost = client.list(&lamplighter::ListQuery::default()).await.unwrap_err();
+        assert_eq!(lost.kind(), lamplighter::backend::StoreErrorKind::Broken, "{lost}");
+    }
+
     #[test]
     fn other_files_are_refused_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();

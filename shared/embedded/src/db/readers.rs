@@ -131,7 +131,7 @@ impl Inner {
             let mut pool = self.pool();
             if pool.closed {
                 let text = format_args!("{} was closed by this process; open it again", self.location.path().display());
-                return Err(StoreError::new(StoreErrorKind::Invalid, text));
+                return Err(StoreError::new(StoreErrorKind::Broken, text));
             }
             pool.out += 1;
             pool.idle.pop()

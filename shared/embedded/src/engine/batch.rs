@@ -121,7 +121,7 @@ impl BatchRunner {
         let landed = loop {
             let Err(error) = self.write(open.clone()).await else { break Landed::Written(seqs) };
             let late = began.elapsed() >= open.iter().map(|one| one.hidden_for).max().unwrap_or_default();
-            if error.kind() == StoreErrorKind::Invalid || (attempt >= TRIES && (late || self.stop.is_draining())) {
+            if is_final(&error) || (attempt >= TRIES && (late || self.stop.is_draining())) {
                 tracing::error!(%error, messages, "messages could not be settled; they will come again");
                 break Landed::Open(seqs);
             }
@@ -137,6 +137,11 @@ impl BatchRunner {
     async fn write(&self, open: Vec<Transport>) -> Result<(), StoreError> {
         self.writer.run(open.len(), move |tx| transport(tx, &open)).await
     }
+}
+
+/// Whether another try fails too.
+fn is_final(error: &StoreError) -> bool {
+    matches!(error.kind(), StoreErrorKind::Invalid | StoreErrorKind::Broken)
 }
 
 /// Reports each message of a batch once: when it lands, or when the batch ends in any way. One that has landed may have been

@@ -232,7 +232,7 @@ async fn an_engine_ends_when_its_file_is_replaced() {
     let error = tokio::time::timeout(LIMIT, running.failed()).await.unwrap();
     assert!(matches!(error, EngineError::File(FileLost::Replaced { .. })), "{error:?}");
     let refused = client.store().unwrap().get(job.id()).await.unwrap_err();
-    assert_eq!(refused.kind(), StoreErrorKind::Invalid, "neither the old file is read nor the new one: {refused}");
+    assert_eq!(refused.kind(), StoreErrorKind::Broken, "neither the old file is read nor the new one: {refused}");
     // Running attempts are cut off: the stop does not wait for the budget.
     tokio::time::timeout(LIMIT, running.drain(secs(600))).await.unwrap();
 }

@@ -398,6 +398,14 @@ impl NewJob {
     }
 }
 
+impl Client {
+    /// Checks a job as enqueueing it does, before anything is sent: its names, and its size.
+    pub(crate) fn check(&self, job: NewJob) -> Result<(), EnqueueError> {
+        let queue = job.queue_name().into();
+        job.into_request(&Circumstances::of(self), queue).map(drop)
+    }
+}
+
 /// What enqueueing a job depends on.
 #[derive(Clone, Copy)]
 pub(super) struct Circumstances<'a> {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use super::{action::Action, target::Target};
+use super::{action::Action, error::OperationError, target::Target};
 
 /// The request for an operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct NewOperation {
     /// A text of the caller's: asking again with the same one begins no second operation. Each `by` has keys of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// What was asked for before it was [narrowed](Self::narrowed_to): a repeated request is known by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<String>,
 }
 
 impl NewOperation {
@@ -35,7 +38,7 @@ impl NewOperation {
     #[must_use]
     pub fn new(action: Action, target: Target, by: impl Into<String>) -> Self {
         let (reason, expected, per_second, idempotency_key) = (None, None, None, None);
-        Self { action, target, by: by.into(), reason, expected, per_second, idempotency_key }
+        Self { action, target, by: by.into(), reason, expected, per_second, idempotency_key, asked: None }
     }
 
     /// With a reason.
@@ -57,6 +60,26 @@ impl NewOperation {
     pub const fn with_rate(mut self, per_second: NonZeroU32) -> Self {
         self.per_second = Some(per_second);
         self
+    }
+
+    /// The same request, for as much of its target as somebody may change. Asked for again, it is the same one, though the target
+    /// may by then be narrowed to something else.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn narrowed_to(mut self, target: Target) -> Result<Self, OperationError> {
+        self.asked = Some(self.asked()?);
+        self.target = target;
+        Ok(self)
+    }
+
+    /// The request as it was asked for, without its key.
+    pub(super) fn asked(&self) -> Result<String, OperationError> {
+        if let Some(asked) = &self.asked {
+            return Ok(asked.clone());
+        }
+        let asked = Self { idempotency_key: None, ..self.clone() };
+        serde_json::to_string(&asked).map_err(|error| OperationError::Invalid(error.to_string()))
     }
 
     /// With an idempotency key.

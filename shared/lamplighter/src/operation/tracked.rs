@@ -16,6 +16,9 @@ pub struct Operation {
     pub id: JobId,
     /// What is done. Sensitive arguments are hidden.
     pub action: Action,
+    /// Whether its arguments are [cut](Operation::MAX_ARGUMENT_BYTES).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
     /// What it is done to.
     pub target: Target,
     /// Who asked for it.
@@ -95,6 +98,10 @@ impl Operation {
     pub const MOST_RESULTS: usize = 20;
     /// The longest name of who asked, and the longest reason, in characters.
     pub const MAX_CHARS: usize = 500;
+    /// The longest note about an error group, in characters: a longer one is refused.
+    pub const MAX_NOTE_CHARS: usize = 2000;
+    /// The most bytes of arguments that are kept: of more, long values are cut. The job itself has them whole.
+    pub const MAX_ARGUMENT_BYTES: usize = 64 * 1024;
     /// The longest error, in characters: the rest is cut.
     pub const MAX_ERROR_CHARS: usize = 1000;
     /// The beginning of every id.
@@ -106,6 +113,7 @@ impl Operation {
         Self {
             id,
             action,
+            is_cut: false,
             target,
             by: by.into(),
             reason: None,

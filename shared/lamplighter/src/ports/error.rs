@@ -18,6 +18,8 @@ pub enum StoreErrorKind {
     Denied,
     /// The request, or the stored data, is invalid: the same call would fail again.
     Invalid,
+    /// The store is gone or damaged, whatever is asked for: every call fails until somebody repairs it.
+    Broken,
 }
 
 impl StoreError {

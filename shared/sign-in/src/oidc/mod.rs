@@ -199,10 +199,15 @@ impl Authenticate for OpenId {
 
     fn routes(&self, sessions: &Sessions) -> Router {
         Router::new()
-            .route(Self::SIGN_IN, get(begin))
-            .route(Self::CALLBACK, get(back))
+            .route(Self::SIGN_IN, get(begin).head(nothing))
+            .route(Self::CALLBACK, get(back).head(nothing))
             .with_state((self.clone(), sessions.clone()))
     }
+}
+
+/// Who asks for the head alone begins no sign-in, and uses none up.
+async fn nothing() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 async fn begin(State((open_id, _)): State<(OpenId, Sessions)>, Query(Begin { next }): Query<Begin>) -> Response<Body> {

@@ -68,7 +68,7 @@ fn gone() -> StoreError {
 }
 
 pub(super) fn closed(location: &str) -> StoreError {
-    StoreError::new(StoreErrorKind::Invalid, format_args!("{location} was closed by this process; open it again"))
+    StoreError::new(StoreErrorKind::Broken, format_args!("{location} was closed by this process; open it again"))
 }
 
 /// A pending answer.

@@ -20,11 +20,27 @@ pub(super) struct NewCopy {
 }
 
 impl NewCopy {
-    /// Its arguments without what is sensitive.
-    pub(super) fn shown(&self) -> Arguments {
-        match self.definition.redaction() {
+    /// Its arguments without what is sensitive, and without what is too long to be kept for a year; and whether anything is.
+    pub(super) fn shown(&self) -> (Arguments, bool) {
+        let shown = match self.definition.redaction() {
             Some(redaction) => Arguments::new(redaction.args(self.args.get())),
             None => self.args.clone(),
+        };
+        match shown.shortened(Operation::MAX_ARGUMENT_BYTES) {
+            Some(short) => (short, true),
+            None => (shown, false),
+        }
+    }
+
+    /// The job that is enqueued for an action.
+    fn job(&self, action: &Action) -> NewJob {
+        let Self { definition, args, .. } = self;
+        let args = args.get().to_owned();
+        let job = NewJob::raw(definition.name, definition.queue.name(), definition.options.tracking, args);
+        let job = job.limits(definition.options.limits.clone());
+        match at(action) {
+            Some(at) => job.at(at),
+            None => job,
         }
     }
 }
@@ -58,22 +74,19 @@ impl Runner {
             None => args.clone(),
         };
         let problems = self.shared.check.problems(definition, args.get());
-        match problems.is_empty() {
-            true => Ok(Some(NewCopy { definition: definition.clone(), args, of })),
-            false => Err(OperationError::Arguments { job, problems }),
+        if !problems.is_empty() {
+            return Err(OperationError::Arguments { job, problems });
         }
+        let copy = NewCopy { definition: definition.clone(), args, of };
+        // What is refused anyway leaves no operation behind.
+        self.client().check(copy.job(action))?;
+        Ok(Some(copy))
     }
 
     /// Enqueues it, and ends the operation.
     pub(super) async fn enqueue(&self, operation: Operation, copy: NewCopy) -> Result<Operation, OperationError> {
-        let NewCopy { definition, args, of } = copy;
-        let (id, at) = (new_id(&operation)?, at(&operation.action));
-        let job =
-            NewJob::raw(definition.name, definition.queue.name(), definition.options.tracking, args.get().to_owned());
-        let mut job = job.limits(definition.options.limits.clone()).id(&id);
-        if let Some(at) = at {
-            job = job.at(at);
-        }
+        let job = copy.job(&operation.action).id(&new_id(&operation)?);
+        let of = copy.of;
         let client = match &of {
             Some(of) => self.client().copies(of),
             None => self.client().clone(),

@@ -7,6 +7,7 @@ use super::{Runner, within};
 use crate::{
     id::JobId,
     operation::{Action, Created, NewOperation, Operation, OperationError, Target},
+    ports::DeadLetterKey,
     query::Query,
 };
 
@@ -26,11 +27,15 @@ impl Runner {
         let (action, target) = (new.action.clone(), checked(&new, now)?);
         self.check_means(&action, &target).await?;
         let copy = self.copy(&action, &target).await?;
-        let shown = match &copy {
-            Some(copy) => action.with_arguments(copy.shown()),
-            None => action,
+        let (shown, is_cut) = match &copy {
+            Some(copy) => {
+                let (args, is_cut) = copy.shown();
+                (action.with_arguments(args), is_cut)
+            }
+            None => (action, false),
         };
         let mut operation = Operation::new(id, shown, target, line(&new.by).unwrap_or_default(), now);
+        operation.is_cut = is_cut;
         operation.reason = new.reason.as_deref().and_then(line);
         (operation.expected, operation.per_second, operation.digest) = (new.expected, new.per_second, digest);
         operation.comparable = self.comparable(&operation.target);
@@ -52,6 +57,24 @@ impl Runner {
             Some(copy) => self.enqueue(operation, copy).await,
             None => Ok(operation),
         }
+    }
+
+    /// The operation that was begun by the same request under the same key, if there is one. What it is about need not be there
+    /// any more.
+    ///
+    /// # Errors
+    /// When the key belongs to another request, or when the store cannot be reached.
+    pub async fn begun(&self, new: &NewOperation) -> Result<Option<Operation>, OperationError> {
+        let Some(key) = &new.idempotency_key else { return Ok(None) };
+        let id = derived(key, &new.by)?;
+        let Some(found) = within(self.client().operation_port()?.get(&id)).await? else { return Ok(None) };
+        if found.digest != Some(digest(key, new)?) {
+            return Err(OperationError::KeyTaken(found.id));
+        }
+        // Else the process has died before the job was enqueued, and its arguments come again with the request.
+        let is_known =
+            new.action.arguments().is_none() || found.state.is_final() || found.is_held(self.client().env().now());
+        Ok(is_known.then_some(found))
     }
 
     /// Checks that what the action needs is here.
@@ -81,6 +104,12 @@ fn checked(new: &NewOperation, now: Timestamp) -> Result<Target, OperationError>
     if !new.action.fits(&new.target) {
         return invalid(format!("{} cannot be done to {}", new.action, new.target));
     }
+    if let Action::NoteError { note: Some(note) } = &new.action
+        && note.chars().nth(Operation::MAX_NOTE_CHARS).is_some()
+    {
+        return invalid(format!("a note has at most {} characters", Operation::MAX_NOTE_CHARS));
+    }
+    check_texts(&new.action, &new.target)?;
     match &new.target {
         Target::Jobs { ids } if ids.is_empty() => invalid("it names no job".into()),
         Target::Jobs { ids } if ids.len() > Target::MOST_JOBS => {
@@ -92,6 +121,29 @@ fn checked(new: &NewOperation, now: Timestamp) -> Result<Target, OperationError>
             Err(error) => invalid(error.to_string()),
         },
         target => Ok(target.clone()),
+    }
+}
+
+/// Checks names that are kept as they came: an operation is kept for a year, and listed with others.
+fn check_texts(action: &Action, target: &Target) -> Result<(), OperationError> {
+    let mut texts: Vec<&str> = match target {
+        Target::Queue { queue } => vec![queue],
+        Target::Schedule { schedule } => vec![schedule],
+        Target::DeadLetters { queue, job, reason, key, .. } => {
+            let id = match key {
+                Some(DeadLetterKey::MessageId(id)) => Some(id),
+                _ => None,
+            };
+            std::iter::once(queue).chain(job).chain(reason).chain(id).map(String::as_str).collect()
+        }
+        _ => Vec::new(),
+    };
+    if let Action::Enqueue { job, .. } = action {
+        texts.push(job);
+    }
+    match texts.iter().any(|text| text.chars().nth(Operation::MAX_CHARS).is_some()) {
+        true => Err(OperationError::Invalid(format!("a name has at most {} characters", Operation::MAX_CHARS))),
+        false => Ok(()),
     }
 }
 
@@ -117,9 +169,7 @@ fn named(rest: &str) -> Result<JobId, OperationError> {
 
 /// What was asked for. The key is in it, and kept nowhere: from the hash, nobody can guess at arguments.
 fn digest(key: &str, new: &NewOperation) -> Result<String, OperationError> {
-    let asked = NewOperation { idempotency_key: None, ..new.clone() };
-    let json = serde_json::to_string(&asked).map_err(|error| OperationError::Invalid(error.to_string()))?;
-    Ok(hash(&["lamplighter request", key, &json]))
+    Ok(hash(&["lamplighter request", key, &new.asked()?]))
 }
 
 fn hash(parts: &[&str]) -> String {
