@@ -9,5 +9,6 @@ mod letters;
 mod operations;
 mod reads;
 mod rights;
+mod shown;
 mod silent;
 mod support;

@@ -137,7 +137,7 @@ async fn who_asks_can_read_what_they_may() {
     let shop = shop().await;
     let team = shop.get("/api/v1/me", "team").await.json();
     assert_eq!(team["queues"], json!({ "only": ["mails"] }));
-    assert_eq!(team["actions"].as_array().unwrap().len(), 17);
+    assert_eq!(team["actions"].as_array().unwrap().len(), 18);
     let reader = shop.get("/api/v1/me", "reader").await.json();
     assert_eq!((&reader["queues"], &reader["actions"]), (&json!("all"), &json!([])));
 }
