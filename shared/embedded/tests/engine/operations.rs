@@ -157,7 +157,7 @@ async fn a_batch_is_cancelled_with_as_many_jobs_as_the_preview_says() {
     let (as_batch, as_job) = (Target::Batch { id: batch.clone() }, Target::Job { id: batch.clone() });
     for target in [&as_batch, &as_job] {
         let preview = runner.preview_within(&Action::Cancel, target, PreviewBound::GLANCE).await.unwrap();
-        assert_eq!((preview.jobs, preview.is_complete), (2_099, true), "{target}");
+        assert_eq!((preview.jobs, preview.is_complete, preview.by_job), (2_099, true, Vec::new()), "{target}");
     }
     let new = NewOperation::new(Action::Cancel, as_batch.clone(), "ada").with_expected(2_099);
     let operation = runner.start(new).await.unwrap();

@@ -62,9 +62,10 @@ impl Counts<'_> {
         (!is_over).then(|| PAGE.min(usize::try_from(left).unwrap_or(PAGE)))
     }
 
+    /// By job and queue. Which jobs are in a batch that is cancelled as a whole, was not asked.
     fn listed(self) -> Vec<JobCount> {
-        let mut all: Vec<_> =
-            self.by_job.into_iter().map(|((job, queue), jobs)| JobCount { job, queue, jobs }).collect();
+        let by_job = self.by_job.into_iter().filter(|((_, queue), _)| queue != Batch::QUEUE);
+        let mut all: Vec<_> = by_job.map(|((job, queue), jobs)| JobCount { job, queue, jobs }).collect();
         all.sort_by_key(|one| Reverse(one.jobs));
         all
     }
