@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 const DB: &str = "my jobs.db";
 /// What ids may be.
-const IDS: [&str; 8] = ["a", "--all", "-x", "--", "-", "--db=x", "@file", ".."];
+const IDS: [&str; 8] = ["a", "--all", "-x", "--", "-", "--query", "@file", ".."];
 /// What other names and texts may be.
 const TEXTS: [&str; 14] = [
     "--all",
