@@ -34,6 +34,8 @@ mod query;
 mod raw;
 mod reveal;
 mod serving;
+#[cfg(all(test, unix))]
+mod shown;
 mod signals;
 mod site;
 mod top;

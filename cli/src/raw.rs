@@ -1,11 +1,25 @@
 //! JSON in other lines: whitespace between its parts changes, and nothing else, so that numbers, the order of fields and what
 //! stands twice are kept.
 
-/// On as many lines as it needs, for people to edit.
+/// More levels than anybody reads: deeper JSON stays as it is.
+const DEEPEST: usize = 60;
+/// How many times its length JSON on lines may have, beside the lines of a short one.
+const MOST_TIMES: usize = 4;
+const SHORT: usize = 16 << 10;
+
+/// On as many lines as it needs, for people to edit. What is nested too deeply, or would grow too much, stays as it is.
 pub(crate) fn pretty(json: &str) -> String {
+    on_lines(json).unwrap_or_else(|| json.to_owned())
+}
+
+fn on_lines(json: &str) -> Option<String> {
+    let most = json.len().saturating_mul(MOST_TIMES).max(SHORT);
     let mut lines = Lines::default();
     let mut parts = parts(json).peekable();
     while let Some(part) = parts.next() {
+        if lines.depth > DEEPEST || lines.text.len() > most {
+            return None;
+        }
         match part {
             "{" | "[" if matches!(parts.peek(), Some(&("}" | "]"))) => {
                 lines.text += part;
@@ -21,7 +35,7 @@ pub(crate) fn pretty(json: &str) -> String {
             part => lines.text += part,
         }
     }
-    lines.text
+    (lines.text.len() <= most).then_some(lines.text)
 }
 
 /// On one line, without spaces.
@@ -98,6 +112,15 @@ mod tests {
         );
         assert_eq!(compact(&shown), r#"{"b":1.00,"a":[],"c":[{},{"x":1e400}],"b":"a,b: {[\\\"]} "}"#);
         assert_eq!(compact("{} "), "{}");
+    }
+
+    #[test]
+    fn what_is_nested_deeply_stays_as_it_is() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(pretty(&nested(60)).contains('\n'));
+        assert_eq!(pretty(&nested(20_000)), nested(20_000));
+        let wide = format!("{}{}1{}", "[".repeat(50), "1,".repeat(20_000), "]".repeat(50));
+        assert_eq!(pretty(&wide), wide);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use lamplighter::{Batch as Standing, Client, JobId, JobState, Record};
 use lamplighter_dashboard::view::{BatchView, MemberView};
 
-use super::{block_on, job::moment};
+use super::{block_on, bulk, job::moment};
 use crate::{
     catalog::Catalog,
     error::Error,
@@ -76,7 +76,11 @@ impl Batch {
             Some(batch) => Ok(batch),
             None => {
                 let record = target.record(client, &self.id).await?;
-                Err(Error::failed(format_args!("{} is a job, not a batch: see `lamp job {0}`", record.id)))
+                Err(Error::failed(format_args!(
+                    "{} is a job, not a batch: see {}",
+                    record.id,
+                    bulk::about("job", &record.id)
+                )))
             }
         }
     }

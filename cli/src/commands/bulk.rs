@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use lamplighter::{Client, JobId, ListQuery, Record, operation};
+use lamplighter_dashboard::desk::CommandLine;
 
 use crate::{
     error::Error,
+    help::PROGRAM,
     output::{self, GOOD, NAME},
 };
 
@@ -43,6 +45,12 @@ pub(super) async fn each(
             Err(Error::failed(format_args!("{count} of {} jobs were not {done}", ids.len())))
         }
     }
+}
+
+/// A command about a job, for a hint. An id that looks like an option is none in it.
+pub(super) fn about(verb: &str, id: &JobId) -> String {
+    let command = CommandLine::new(verb).about(id).typed(&[PROGRAM.to_owned()]);
+    command.map(|command| format!("`{command}`")).unwrap_or_default()
 }
 
 /// The number of records per request.
@@ -93,4 +101,16 @@ pub(super) fn counts(found: &[Found]) -> Vec<((String, String), u64)> {
 pub(super) fn named(found: &[Found]) -> Vec<operation::Target> {
     let chunks = found.chunks(operation::Target::MOST_JOBS);
     chunks.map(|found| operation::Target::Jobs { ids: found.iter().map(|one| one.id.clone()).collect() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_never_about_all_jobs() {
+        let hint = |id: &str| about("cancel", &JobId::new(id).unwrap());
+        assert_eq!(hint("order-42"), "`lamp cancel order-42`");
+        assert_eq!(hint("--all"), "`lamp cancel -- --all`");
+    }
 }

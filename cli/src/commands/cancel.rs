@@ -136,7 +136,8 @@ async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &J
         None => Err(target.no_job(id)),
         Some(JobState::Cancelled) => Ok(()),
         Some(state) => Err(Error::failed(format_args!(
-            "job {id} has {state} already, so there is nothing to cancel; `lamp job {id}` shows how it went"
+            "job {id} has {state} already, so there is nothing to cancel; {} shows how it went",
+            bulk::about("job", id)
         ))),
     }
 }

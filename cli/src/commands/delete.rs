@@ -79,7 +79,8 @@ async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &J
             Ok(())
         }
         Some(state) => Err(Error::failed(format_args!(
-            "job {id} has not ended: it is {state}; wait for it, or `lamp cancel {id}` first"
+            "job {id} has not ended: it is {state}; wait for it, or {} first",
+            bulk::about("cancel", id)
         ))),
     }
 }

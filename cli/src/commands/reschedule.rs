@@ -115,7 +115,7 @@ async fn one(
             Ok(())
         }
         Some(state) if state.is_final() => {
-            Err(Error::failed(format_args!("job {id} has {state} already; `lamp retry {id}` runs it again")))
+            Err(Error::failed(format_args!("job {id} has {state} already; {} runs it again", bulk::about("retry", id))))
         }
         Some(state) => Err(Error::failed(format_args!("job {id} is {state}, so its time stays as it is"))),
     }

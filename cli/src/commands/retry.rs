@@ -130,13 +130,15 @@ async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &J
     let record = target.record(client, id).await?;
     if record.is_batch() {
         return Err(Error::failed(format_args!(
-            "{id} is a batch, and only its jobs run: `lamp batch {id} --jobs` lists them"
+            "{id} is a batch, and only its jobs run: {} with --jobs lists them",
+            bulk::about("batch", id)
         )));
     }
     if !record.state.is_final() {
         let state = record.state;
         return Err(Error::failed(format_args!(
-            "job {id} has not ended: it is {state}; wait for it, or `lamp cancel {id}` first"
+            "job {id} has not ended: it is {state}; wait for it, or {} first",
+            bulk::about("cancel", id)
         )));
     }
     operating.once(Action::Retry, operation::Target::Job { id: id.clone() }).await.map(drop)

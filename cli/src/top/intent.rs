@@ -61,21 +61,15 @@ impl Intent {
     /// The same as a command, for a shell.
     pub(super) fn command(&self, options: &str) -> String {
         let verb = self.verb.word();
-        let words = match &self.subject {
-            Subject::Jobs(ids) => {
-                let ids: Vec<_> = ids.iter().map(|id| quoted(id)).collect();
-                format!("{verb} {}", ids.join(" "))
-            }
-            Subject::Matching(query) => format!("{verb} --query {}", quoted(query)),
-            Subject::Edited { id, args } => format!("{verb} {} {}", quoted(id), quoted(&compact(args))),
-            Subject::Batch(name) | Subject::Queue(name) | Subject::DeadLetters(name) => {
-                format!("{verb} {}", quoted(name))
-            }
-            Subject::Schedule(name) => format!("schedule {verb} {}", quoted(name)),
-            Subject::ErrorGroup(fingerprint) => format!("{verb} --error {}", quoted(fingerprint)),
-            Subject::Operation(id) => format!("ops {} --{verb}", quoted(id)),
-        };
-        lamp(&words, options)
+        match &self.subject {
+            Subject::Jobs(ids) => about(verb, ids, options),
+            Subject::Matching(query) => lamp(&format!("{verb} --query {}", quoted(query)), options),
+            Subject::Edited { id, args } => about(verb, &[id.clone(), compact(args)], options),
+            Subject::Batch(name) | Subject::Queue(name) | Subject::DeadLetters(name) => about(verb, &[name], options),
+            Subject::Schedule(name) => about(&format!("schedule {verb}"), &[name], options),
+            Subject::ErrorGroup(fingerprint) => lamp(&format!("{verb} --error {}", quoted(fingerprint)), options),
+            Subject::Operation(id) => lamp(&format!("ops {} --{verb}", quoted(id)), options),
+        }
     }
 }
 
@@ -103,6 +97,16 @@ impl fmt::Display for Intent {
 /// Returns a command of `lamp`, with the options that choose the place.
 pub(super) fn lamp(words: &str, options: &str) -> String {
     format!("lamp {words} {options}").trim_end().to_owned()
+}
+
+/// Returns a command about something that has a name. A name that looks like an option is none behind `--`.
+pub(super) fn about<N: AsRef<str>>(verb: &str, names: &[N], options: &str) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| quoted(name.as_ref())).collect();
+    let quoted = quoted.join(" ");
+    match names.iter().any(|name| name.as_ref().starts_with('-')) {
+        true => lamp(format!("{verb} {options}").trim_end(), &format!("-- {quoted}")),
+        false => lamp(&format!("{verb} {quoted}"), options),
+    }
 }
 
 /// Returns a word as a shell reads it.
@@ -144,6 +148,7 @@ mod tests {
         for (verb, subject, command, sentence) in [
             (Verb::Retry, jobs(&["a", "b"]), "lamp retry a b --stack shop", "retry 2 jobs"),
             (Verb::Cancel, jobs(&["a"]), "lamp cancel a --stack shop", "cancel job a"),
+            (Verb::Cancel, jobs(&["--all"]), "lamp cancel --stack shop -- '--all'", "cancel job --all"),
             (Verb::Pause, Subject::Queue("mails".into()), "lamp pause mails --stack shop", "pause queue mails"),
             (
                 Verb::Resume,

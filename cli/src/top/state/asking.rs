@@ -5,7 +5,7 @@ use lamplighter::{JobState, query::Query};
 use super::{Effect, Mode, Preview, State};
 use crate::top::{
     content::{Tone, Words},
-    intent::{Intent, Subject, Verb, lamp, quoted},
+    intent::{Intent, Subject, Verb, about, lamp, quoted},
     page::{Page, Spot},
 };
 
@@ -143,12 +143,12 @@ impl State {
     pub(super) fn command(&self) -> String {
         let words = match self.spot() {
             Spot::Page(Page::Jobs, query) if !query.is_empty() => format!("jobs --query {}", quoted(query)),
-            Spot::Item(Page::Jobs, id) => format!("job {}", quoted(id)),
-            Spot::Item(Page::Errors, fingerprint) => format!("errors {}", quoted(fingerprint)),
-            Spot::Item(Page::Batches, id) => format!("batch {}", quoted(id)),
-            Spot::Item(Page::DeadLetters, queue) => format!("dead-letters {}", quoted(queue)),
-            Spot::Item(Page::Operations, id) => format!("ops {}", quoted(id)),
-            Spot::Item(Page::Types, job) => format!("definitions {}", quoted(job)),
+            Spot::Item(Page::Jobs, id) => return about("job", &[id], &self.options),
+            Spot::Item(Page::Errors, fingerprint) => return about("errors", &[fingerprint], &self.options),
+            Spot::Item(Page::Batches, id) => return about("batch", &[id], &self.options),
+            Spot::Item(Page::DeadLetters, queue) => return about("dead-letters", &[queue], &self.options),
+            Spot::Item(Page::Operations, id) => return about("ops", &[id], &self.options),
+            Spot::Item(Page::Types, job) => return about("definitions", &[job], &self.options),
             spot => match spot.on() {
                 Page::Overview => "top".to_owned(),
                 Page::Jobs => "jobs".to_owned(),

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod batches;
+mod command;
 mod dead_letters;
 mod errors;
 mod fresh;
@@ -25,7 +26,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use lamplighter::{Client, JobId, Record};
 
-pub use self::{errors::ErrorFilter, operations::OperationRequest, shared::Shared};
+pub use self::{command::CommandLine, errors::ErrorFilter, operations::OperationRequest, shared::Shared};
 use crate::{
     problem::Problem,
     site::Site,
@@ -83,10 +84,11 @@ impl Desk {
         MeView { name: name.clone(), actions: rights.actions().collect(), queues }
     }
 
-    /// A command that operates the same place, as one types it into a shell.
+    /// A command that operates the same place, as one types it into a shell; empty if nobody can
+    /// [type it](CommandLine::typed).
     #[must_use]
-    pub fn command<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
-        command_line(&self.site().command, arguments)
+    pub fn command(&self, command: &CommandLine) -> String {
+        command.typed(&self.site().command).unwrap_or_default()
     }
 
     /// Whether the viewer may do this.
@@ -139,23 +141,6 @@ async fn in_time<T, E: Into<Problem>>(who: &str, question: impl Future<Output = 
     }
 }
 
-/// A program with its options and these arguments, as one types it into a shell.
-pub(crate) fn command_line<A: AsRef<str>>(command: &[String], arguments: impl IntoIterator<Item = A>) -> String {
-    let arguments: Vec<_> = arguments.into_iter().collect();
-    let (program, options) = command.split_first().map_or(("lamp", &[][..]), |(p, o)| (&**p, o));
-    let words = arguments.iter().map(AsRef::as_ref).chain(options.iter().map(String::as_str));
-    std::iter::once(program).chain(words).map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-/// A word as one types it into a shell.
-fn quoted(word: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
-    match !word.is_empty() && word.bytes().all(is_plain) {
-        true => word.into(),
-        false => format!("'{}'", word.replace('\'', r"'\''")).into(),
-    }
-}
-
 /// The number of items on a page.
 fn items(limit: usize) -> usize {
     match limit {
@@ -164,7 +149,37 @@ fn items(limit: usize) -> usize {
     }
 }
 
+/// A name as it stands in the path of an address. Browsers and programs take `.` and `..` for steps through the path: they stand
+/// there behind a `~`.
+pub(crate) fn segment(name: &str) -> Cow<'_, str> {
+    if is_step(name) { format!("~{name}").into() } else { name.into() }
+}
+
+/// The name that stands so in an address.
+fn named(segment: &str) -> &str {
+    segment.strip_prefix('~').filter(|name| is_step(name)).unwrap_or(segment)
+}
+
+fn is_step(name: &str) -> bool {
+    matches!(name.trim_start_matches('~'), "." | "..")
+}
+
 /// An id from an address: what cannot be one is one that does not exist.
 fn job_id(kind: &str, text: &str) -> Result<JobId, Problem> {
+    let text = named(text);
     JobId::new(text).map_err(|_| Problem::not_found(kind, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_can_stand_in_an_address() {
+        for name in [".", "..", "~.", "~..", "a", "~a", "...", "~", ""] {
+            let written = segment(name);
+            assert!(!matches!(&*written, "." | ".."), "{name}");
+            assert_eq!(named(&written), name);
+        }
+    }
 }

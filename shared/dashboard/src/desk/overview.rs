@@ -12,6 +12,7 @@ use lamplighter::{
 use super::{
     Desk,
     health::{add, dead_letter_finding, queue_findings},
+    segment,
     wording::{grouped, imperative},
 };
 use crate::{
@@ -158,7 +159,7 @@ fn missed(schedules: &[ScheduleView]) -> Option<FindingView> {
         [one] => (
             format!("{} has missed its time", one.schedule),
             "Its job was not started when it was due.".to_owned(),
-            Link::new("Look at its runs", format!("/schedules/{}", one.schedule)),
+            Link::new("Look at its runs", format!("/schedules/{}", segment(&one.schedule))),
         ),
         several => {
             let names: Vec<_> = several.iter().take(NAMED).map(|one| one.schedule.clone()).collect();
@@ -178,7 +179,7 @@ fn failing(activity: &Activity, errors: &[ErrorView]) -> Option<FindingView> {
         severity: Severity::Warning,
         title: format!("{} of {} jobs failed in the last hour", grouped(failed), grouped(ended)),
         detail: "They are not tried again by themselves.".into(),
-        action: Some(Link::new("Look at the errors", "/errors?since=1h")),
+        action: Some(Link::new("Look at the errors", "/errors?q=since%3A1h")),
     })
 }
 

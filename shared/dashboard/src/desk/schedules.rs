@@ -7,7 +7,7 @@ use lamplighter::{
     backend::{ScheduleOrigin, ScheduleStatus},
 };
 
-use super::{Desk, in_time};
+use super::{Desk, in_time, named};
 use crate::{
     problem::Problem,
     view::{Coverage, List, Part, ScheduleDetail, ScheduleRunView, ScheduleView},
@@ -68,6 +68,7 @@ impl Desk {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub async fn schedule(&self, name: &str) -> Result<ScheduleDetail, Problem> {
+        let name = named(name);
         let statuses = self.statuses().await?;
         let status = statuses.into_iter().find(|status| status.schedule.name == name);
         let status = status.ok_or_else(|| Problem::not_found("schedule", name))?;

@@ -9,7 +9,7 @@ use lamplighter::{
 };
 use serde_json::Value;
 
-use super::{Desk, in_time};
+use super::{Desk, in_time, named};
 use crate::{
     problem::Problem,
     view::{Coverage, DefinitionView, List, Part, PercentilesView, TypeDetail, TypeView},
@@ -58,6 +58,7 @@ impl Desk {
     /// # Errors
     /// When there is neither a definition, nor a run in the last day, nor a job.
     pub async fn job_type(&self, name: &str) -> Result<TypeDetail, Problem> {
+        let name = named(name);
         let definition = self.site().definition(name).filter(|definition| self.sees(definition.queue.name()));
         let (types, activity, statuses) =
             tokio::join!(self.types(), self.activity_of(Some(name), None), self.statuses());

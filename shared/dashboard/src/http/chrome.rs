@@ -20,6 +20,8 @@ pub struct Chrome {
     pub viewer: Viewer,
     /// The value of the field `csrf` of each form.
     pub csrf: String,
+    /// Whether the viewer has a session here, which they can end.
+    pub has_session: bool,
     /// Whether the host can keep a response open: then `/live` says when something has changed. Else pages ask again.
     pub is_live: bool,
     /// The path and the query of the request, below the base.

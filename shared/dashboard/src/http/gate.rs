@@ -114,6 +114,8 @@ impl Gate {
             environment: self.shared.site().environment.clone(),
             command: self.shared.site().command.clone(),
             csrf: self.sessions.form_token(viewer, nonce),
+            // Only a session has a nonce.
+            has_session: !nonce.is_empty(),
             viewer: viewer.clone(),
             is_live: self.is_live,
             here: request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned(),

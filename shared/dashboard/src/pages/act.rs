@@ -2,6 +2,7 @@
 
 mod arguments;
 mod asked;
+mod pretty;
 mod target;
 
 use askama::Template;

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     ActionKind, Desk,
+    desk::CommandLine,
     http::Chrome,
     view::{self, BatchDetail, BatchView, MemberView, RelationView},
 };
@@ -67,7 +68,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>, Que
     let more = jobs.next.as_ref().map(|next| format!("{}?cursor={}", frame.batch(&batch.id), ui::encode(next)));
     let page = BatchPage {
         actions: actions::links(&frame, kinds, false),
-        command: desk.command(["batch", batch.id.as_str()]),
+        command: desk.command(&CommandLine::new("batch").about(&batch.id)),
         frame,
         each: batch,
         outer,

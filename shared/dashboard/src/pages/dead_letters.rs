@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     ActionKind, Desk,
+    desk::CommandLine,
     http::Chrome,
     view::{self, DeadLetterCountsView, DeadLetterView, Part, QueueView},
 };
@@ -114,11 +115,11 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(queue): Path<String>, 
     });
     let chips = chips.collect();
     // The command has no option for a reason.
-    let mut command = if reason.is_some() { vec!["dead-letters", &queue] } else { vec!["redrive", &queue] };
+    let mut command = CommandLine::new(if reason.is_some() { "dead-letters" } else { "redrive" }).about(&queue);
     if let (Some(job), None) = (&job, &reason) {
-        command.extend(["--job", job]);
+        command = command.option("--job", job);
     }
-    let command = desk.command(command);
+    let command = desk.command(&command);
     let counts = Part::from(counts);
     written(&DeadLettersPage { frame, queue, actions, each, chips, page, more, counts, command })
 }

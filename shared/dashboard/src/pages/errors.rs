@@ -1,7 +1,8 @@
 //! Error groups.
 
 use askama::Template;
-use axum::extract::{Path, Query};
+use axum::extract::{self, Path};
+use lamplighter::query::Query;
 use serde::Deserialize;
 
 use super::{
@@ -9,12 +10,12 @@ use super::{
     actions::{self, ActionLink},
     draw,
     frame::Frame,
-    query::{QueryField, quoted, terms, value_of},
+    query::{QueryField, quoted},
     ui, written,
 };
 use crate::{
     ActionKind, Desk, Problem,
-    desk::ErrorFilter,
+    desk::{CommandLine, ErrorFilter},
     http::Chrome,
     view::{self, Activity, ErrorDetail, ErrorView, JobView, Part},
 };
@@ -37,33 +38,35 @@ struct ErrorsPage {
     more: Option<String>,
 }
 
-/// The part of the grammar that groups of errors have.
+/// The part of the grammar that groups of errors have: those of one job, on one queue, since a time.
 fn filter(text: &str, now: jiff::Timestamp) -> Result<ErrorFilter, Problem> {
-    for term in terms(text) {
-        let key = term.split(':').next().unwrap_or_default();
-        if !matches!(key, "job" | "queue" | "since") || !term.contains(':') {
-            return Err(Problem::parameter(
-                "q",
-                format!(
-                    "{term}: error groups are searched by job:, queue: and since:. Jobs can be searched by everything."
-                ),
-            ));
+    let wrong = |detail: String| Problem::parameter("q", detail);
+    let query: Query = text.parse().map_err(|error| wrong(format!("{error}.")))?;
+    let one = |key: &str, names: &[String]| match names {
+        [] => Ok(None),
+        [name] if !name.contains('*') => Ok(Some(name.clone())),
+        names => {
+            Err(wrong(format!("{key}:{}: error groups are searched by one name, without a star.", names.join(","))))
         }
+    };
+    let filter = ErrorFilter {
+        job: one("job", query.jobs())?,
+        queue: one("queue", query.queues())?,
+        since: query.known_since().map(|since| since.from(now)),
+    };
+    let mut known = Query::new();
+    known = filter.job.iter().fold(known, |known, job| known.job(job));
+    known = filter.queue.iter().fold(known, |known, queue| known.queue(queue));
+    known = filter.since.into_iter().fold(known, Query::since);
+    match query.pinned(now) == known {
+        true => Ok(filter),
+        false => Err(wrong(format!(
+            "{query}: error groups are searched by job:, queue: and since:. Jobs can be searched by everything."
+        ))),
     }
-    let since = value_of(text, "since").map(|text| since(&text, now)).transpose()?;
-    Ok(ErrorFilter { job: value_of(text, "job"), queue: value_of(text, "queue"), since })
 }
 
-fn since(text: &str, now: jiff::Timestamp) -> Result<jiff::Timestamp, Problem> {
-    let wrong = || Problem::parameter("q", format!("since:{text}: a time ago such as 2h, or a moment such as {now}."));
-    if let Ok(moment) = text.parse() {
-        return Ok(moment);
-    }
-    let ago: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    now.checked_sub(ago).map_err(|_| wrong())
-}
-
-pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>) -> Page {
+pub(super) async fn list(desk: Desk, chrome: Chrome, extract::Query(asked): extract::Query<Asked>) -> Page {
     let mut query = QueryField::new("/errors", "Search error groups", "job:webhook.send since:2h", &asked.q);
     let answer = match filter(&query.text, desk.now()) {
         Ok(filter) => desk.errors(&filter, asked.cursor.as_deref(), asked.limit).await,
@@ -98,7 +101,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(fingerprint): Path<Str
     let all_query = format!("fp:{} job:{}", group.fingerprint, quoted(&group.job));
     let page = ErrorPage {
         actions: actions::links(&frame, kinds, true),
-        command: desk.command(["errors", &group.fingerprint.to_string()]),
+        command: desk.command(&CommandLine::new("errors").about(group.fingerprint.to_string())),
         jobs: std::mem::take(&mut group.recent),
         frame,
         error: group,
@@ -121,7 +124,30 @@ mod tests {
             (found.job.as_deref(), found.since),
             (Some("webhook.send"), Some("2026-11-28T10:00:00Z".parse().unwrap()))
         );
-        assert!(filter("state:failed", now).unwrap_err().detail.contains("state:failed"));
-        assert!(filter("since:soon", now).unwrap_err().detail.contains("since:soon"));
+        for (text, since) in [
+            ("since:3d", "2026-11-25T12:00:00Z"),
+            (r#"since:"3 days""#, "2026-11-25T12:00:00Z"),
+            ("since:2w queue:mails", "2026-11-14T12:00:00Z"),
+            ("since:2026-11-28T10:00:00Z", "2026-11-28T10:00:00Z"),
+        ] {
+            assert_eq!(filter(text, now).unwrap().since, Some(since.parse().unwrap()), "{text}");
+        }
+        assert_eq!(filter("", now).unwrap(), ErrorFilter::default());
+        for wrong in [
+            "state:failed",
+            "since:soon",
+            "since:-2h",
+            "job:webhook.*",
+            "job:a,b",
+            "job:a job:b",
+            "queue:web*",
+            "-job:a",
+            "before:2h",
+            "webhook",
+            "job:",
+        ] {
+            let detail = filter(wrong, now).unwrap_err().detail;
+            assert!(detail.contains(wrong.split([':', ' ']).next().unwrap()), "{wrong}: {detail}");
+        }
     }
 }

@@ -4,7 +4,13 @@ use jiff::Timestamp;
 use lamplighter::{Batch, JobState, record::Fingerprint};
 
 use super::ui::encode;
-use crate::{ActionKind, desk::command_line, http::Chrome, view::JobView, viewer::Rights};
+use crate::{
+    ActionKind,
+    desk::{CommandLine, segment},
+    http::Chrome,
+    view::JobView,
+    viewer::Rights,
+};
 
 /// What every page has around it.
 pub(crate) struct Frame {
@@ -13,6 +19,8 @@ pub(crate) struct Frame {
     pub(crate) environment: Option<String>,
     pub(crate) viewer: String,
     pub(crate) csrf: String,
+    /// Where one signs out, for those who have a session.
+    pub(crate) sign_out: Option<String>,
     pub(crate) title: String,
     pub(crate) css: String,
     pub(crate) script: String,
@@ -62,6 +70,7 @@ impl Frame {
             environment: chrome.environment.clone(),
             viewer: chrome.viewer.name.clone(),
             csrf: chrome.csrf.clone(),
+            sign_out: chrome.has_session.then(|| chrome.link("/sign-out")),
             title: title.into(),
             css: chrome.asset("dashboard.css"),
             script: chrome.asset("dashboard.js"),
@@ -112,7 +121,7 @@ impl Frame {
     }
 
     fn to(&self, place: &str, name: &str) -> String {
-        format!("{}/{place}/{}", self.base, encode(name))
+        format!("{}/{place}/{}", self.base, encode(&segment(name)))
     }
 
     pub(crate) fn job(&self, id: impl AsRef<str>) -> String {
@@ -161,7 +170,7 @@ impl Frame {
 
     /// The command about something, which `y` copies from its row: `lamp job ID`.
     pub(crate) fn command(&self, verb: &str, what: impl AsRef<str>) -> String {
-        command_line(&self.command, verb.split(' ').chain([what.as_ref()]))
+        CommandLine::new(verb).about(what).typed(&self.command).unwrap_or_default()
     }
 
     pub(crate) fn job_command(&self, job: &JobView) -> String {
@@ -174,7 +183,8 @@ impl Frame {
     }
 
     pub(crate) fn jobs_command(&self, key: &str, value: &str) -> String {
-        self.command("jobs --query", format!("{key}:{}", super::query::quoted(value)))
+        let query = format!("{key}:{}", super::query::quoted(value));
+        CommandLine::new("jobs").option("--query", &query).typed(&self.command).unwrap_or_default()
     }
 
     pub(crate) fn home(&self) -> String {

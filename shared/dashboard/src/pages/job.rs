@@ -20,6 +20,7 @@ use super::{
 use crate::{
     Desk,
     chart::{self, Node, Relations, Span},
+    desk::CommandLine,
     http::Chrome,
     view::{AttemptView, ErrorTextView, JobDetail, JobView, LogLineView, RelationView},
 };
@@ -96,7 +97,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> 
             || job.batch.is_some()
             || limit.is_some(),
         limit,
-        command: desk.command(["job", job.id.as_str()]),
+        command: desk.command(&CommandLine::new("job").about(&job.id)),
         frame,
         job,
     };

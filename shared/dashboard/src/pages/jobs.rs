@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     ActionKind, Desk,
+    desk::CommandLine,
     http::Chrome,
     view::{self, JobView, StateCount},
 };
@@ -74,12 +75,12 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>)
         let join = if query.text.is_empty() { '?' } else { '&' };
         format!("{}{join}cursor={}", frame.jobs(&query.text), ui::encode(next))
     });
-    let mut command = vec!["jobs"];
+    let mut command = CommandLine::new("jobs");
     if !query.text.is_empty() {
-        command.extend(["--query", &query.text]);
+        command = command.option("--query", &query.text);
     }
-    let command = desk.command(command);
-    let enqueue = desk.command(["enqueue", "--help"]);
+    let command = desk.command(&command);
+    let enqueue = desk.command(&CommandLine::new("enqueue").flag("--help"));
     let bulk = actions::links(&frame, BULK, false);
     let can_retry = matches!(value_of(&query.text, "state").as_deref(), Some("failed" | "cancelled"))
         && frame.may(ActionKind::Retry.as_str())

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     ActionKind, Desk,
+    desk::CommandLine,
     http::Chrome,
     view::{Activity, Coverage, Part, QueueDetail, QueueView, StateCount},
 };
@@ -59,7 +60,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(name): Path<String>) -
     let switch = if queue.paused { ActionKind::ResumeQueue } else { ActionKind::PauseQueue };
     let page = QueuePage {
         actions: actions::links(&frame, [switch], queue.paused),
-        command: desk.command([if queue.paused { "resume" } else { "pause" }, &queue.queue]),
+        command: desk.command(&CommandLine::new(if queue.paused { "resume" } else { "pause" }).about(&queue.queue)),
         frame,
         queue,
         states,

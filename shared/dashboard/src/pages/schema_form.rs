@@ -50,9 +50,9 @@ pub(crate) struct Mistake {
 }
 
 impl SchemaForm {
-    /// The form of a job's arguments.
-    pub(crate) fn of(schema: &Value, sensitive: &[String]) -> Self {
-        let reader = Reader { root: schema, sensitive };
+    /// The form of a job's arguments, of which those at some places are sensitive: `["customer", "name"]`.
+    pub(crate) fn of(schema: &Value, is_sensitive: &dyn Fn(&[&str]) -> bool) -> Self {
+        let reader = Reader { root: schema, is_sensitive };
         Self { root: reader.field("args".into(), String::new(), schema, true, 0) }
     }
 
@@ -132,7 +132,9 @@ mod tests {
     }
 
     fn form() -> SchemaForm {
-        SchemaForm::of(&schemars::schema_for!(Order).to_value(), &["note".into()])
+        SchemaForm::of(&schemars::schema_for!(Order).to_value(), &|path| {
+            matches!(path, ["note"] | ["from", "street"] | ["tags"])
+        })
     }
 
     fn fields(given: &[(&str, &str)]) -> Fields {
@@ -197,7 +199,7 @@ mod tests {
             "type": "object", "required": [hostile],
             "properties": { hostile: { "type": "string", "description": hostile, "default": "\"><script>" } },
         });
-        let form = SchemaForm::of(&schema, &[]);
+        let form = SchemaForm::of(&schema, &|_| false);
         let given = Fields(vec![(format!("args/{}", hostile.replace('/', "~1")), hostile.into())]);
         for markup in [form.markup().0, form.filled(&given, &[]).0] {
             assert!(!markup.contains("<script"), "{markup}");
@@ -210,16 +212,20 @@ mod tests {
             "$ref": "#/$defs/A",
             "$defs": { "A": { "$ref": "#/$defs/B" }, "B": { "$ref": "#/$defs/A" } },
         });
-        assert!(SchemaForm::of(&schema, &[]).markup().0.contains("textarea"));
+        assert!(SchemaForm::of(&schema, &|_| false).markup().0.contains("textarea"));
         let nested = serde_json::json!({
             "$ref": "#/$defs/N",
             "$defs": { "N": { "type": "object", "properties": { "next": { "$ref": "#/$defs/N" } } } },
         });
-        assert!(SchemaForm::of(&nested, &[]).markup().0.contains("args/next/next/next/next"));
+        assert!(SchemaForm::of(&nested, &|_| false).markup().0.contains("args/next/next/next/next"));
     }
 
     #[test]
     fn a_sensitive_field_does_not_show_what_is_typed() {
-        assert!(form().markup().0.contains(r#"<input type="password" id="args-note""#));
+        let markup = form().markup().0;
+        for id in ["args-note", "args-from-street", "args-tags"] {
+            assert!(markup.contains(&format!(r#"<input type="password" id="{id}""#)), "{id}: {markup}");
+        }
+        assert!(markup.contains(r#"<input type="text" id="args-to-street""#), "{markup}");
     }
 }

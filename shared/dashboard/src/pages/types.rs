@@ -69,13 +69,13 @@ struct EnqueueForm<'f> {
 }
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(job): Path<String>) -> Page {
-    let TypeDetail { summary, definition, sensitive, activity, mut schedules, as_of, .. } = desk.job_type(&job).await?;
+    let TypeDetail { summary, definition, activity, mut schedules, as_of, .. } = desk.job_type(&job).await?;
     let more_schedules = schedules.len().saturating_sub(SCHEDULES) as u64;
     schedules.truncate(SCHEDULES);
     let frame = Frame::of(&chrome, summary.job.clone()).read_at(as_of);
     let form = match &definition {
         Some(definition) if frame.may("enqueue") => {
-            let fields = SchemaForm::of(&definition.schema, &sensitive).markup();
+            let fields = SchemaForm::of(&definition.schema, &desk.sensitive_fields(&job)).markup();
             Some(Markup(written(&EnqueueForm { frame: &frame, job: &summary.job, fields })?.0))
         }
         _ => None,

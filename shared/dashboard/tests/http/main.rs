@@ -13,6 +13,7 @@ mod read_only;
 mod reads;
 mod repeats;
 mod rights;
+mod shown;
 mod silent;
 mod sizes;
 mod support;

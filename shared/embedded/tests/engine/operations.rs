@@ -3,12 +3,17 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use lamplighter::{
-    JobId, JobState, NewJob, RawValue, Tracking,
+    Function, Job, JobError, JobId, JobState, NewJob, Options, Queue, RawValue, Retry, Tracking,
     env::Env,
     host::Stop,
-    operation::{Action, JobCount, NewOperation, OperationState, Preview, PreviewBound, Runner, Target},
+    hours,
+    operation::{
+        Action, JobCount, NewOperation, OperationQuery, OperationState, Preview, PreviewBound, Runner, Target,
+    },
 };
 use lamplighter_embedded::{Engine, SqliteBackend};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 fn embedded() -> SqliteBackend {
@@ -123,7 +128,7 @@ async fn jobs_that_match_are_no_batches() {
     let batch = client.enqueue_batch(jobs).await.unwrap().id().clone();
     let runner = Runner::new(client.clone(), Vec::new());
     let preview = async |action: &Action, target: &Target| runner.preview(action, target).await.unwrap();
-    assert_eq!(preview(&Action::Cancel, &Target::Batch { id: batch.clone() }).await.jobs, 1, "by its id it is meant");
+    assert_eq!(preview(&Action::Cancel, &Target::Batch { id: batch.clone() }).await.jobs, 2, "by its id it is meant");
     let all = all_of(&embedded, "");
     let cancelling = preview(&Action::Cancel, &all).await;
     assert_eq!((cancelling.jobs, cancelling.by_job.len(), &*cancelling.by_job[0].queue), (2, 1, "work"));
@@ -133,9 +138,118 @@ async fn jobs_that_match_are_no_batches() {
     let record = client.get(&batch).await.unwrap().unwrap();
     assert!(record.state.is_final(), "the batch ended with its jobs");
     for action in [Action::Retry, Action::Delete] {
-        assert_eq!(preview(&action, &all_of(&embedded, "")).await.jobs, 2, "{action}");
-        assert_eq!(preview(&action, &all_of(&embedded, "job:batch")).await.jobs, 0, "{action}");
+        assert_eq!(preview(&action, &all_of(&embedded, "state:cancelled")).await.jobs, 2, "{action}");
+        assert_eq!(preview(&action, &all_of(&embedded, "state:cancelled job:batch")).await.jobs, 0, "{action}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_cancelled_with_as_many_jobs_as_the_preview_says() {
+    let embedded = embedded();
+    let client = embedded.client();
+    let args = || RawValue::from_string("{}".into()).unwrap();
+    let jobs = (0..2_100).map(|_| NewJob::raw("mail.send", "work", Tracking::Full, args()));
+    let batch = client.enqueue_batch(jobs).await.unwrap().id().clone();
+    let first = client.batch_jobs(&batch, None, 1).await.unwrap().ids.remove(0);
+    client.cancel(&first).await.unwrap();
+    let runner = Runner::new(client.clone(), Vec::new());
+    // Named as a batch or as a job, it is the same.
+    let (as_batch, as_job) = (Target::Batch { id: batch.clone() }, Target::Job { id: batch.clone() });
+    for target in [&as_batch, &as_job] {
+        let preview = runner.preview_within(&Action::Cancel, target, PreviewBound::GLANCE).await.unwrap();
+        assert_eq!((preview.jobs, preview.is_complete, preview.by_job), (2_099, true, Vec::new()), "{target}");
+    }
+    let new = NewOperation::new(Action::Cancel, as_batch.clone(), "ada").with_expected(2_099);
+    let operation = runner.start(new).await.unwrap();
+    let ended = runner.run(&operation.id, &Stop::new(), None).await.unwrap();
+    assert_eq!((ended.progress.done, ended.progress.changed), (2_099, 2_099), "{ended:?}");
+    assert_eq!(counts(&embedded, JobState::Cancelled).await, 2_101, "and the batch");
+    assert_eq!(runner.preview(&Action::Cancel, &as_batch).await.unwrap().jobs, 0, "nothing is left");
+    for (action, jobs) in [(Action::Retry, 0), (Action::Delete, 2_100)] {
+        assert_eq!(runner.preview(&action, &as_batch).await.unwrap().jobs, jobs, "{action}: none of them failed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_cannot_be_stored_is_refused_before_anything_is_done() {
+    let embedded = embedded();
+    enqueue(&embedded, "mail.send", 1).await;
+    let runner = Runner::new(embedded.client(), Vec::new());
+    let target = all_of(&embedded, "");
+    let far = Action::Reschedule { at: "9999-12-30T00:00:00Z".parse().unwrap() };
+    let preview = runner.preview(&far, &target).await.unwrap_err();
+    let begun = runner.start(NewOperation::new(far, target.clone(), "ada")).await.unwrap_err();
+    for error in [preview, begun] {
+        assert!(error.to_string().contains("2262"), "{error}");
+    }
+    let all = OperationQuery::new(9);
+    assert_eq!(embedded.client().operations(&all).await.unwrap().operations, [], "no operation was written down");
+    // One that has passed means now.
+    let past = Action::Reschedule { at: "0001-01-01T00:00:00Z".parse().unwrap() };
+    let operation = runner.start(NewOperation::new(past, target, "ada")).await.unwrap();
+    let ended = runner.run(&operation.id, &Stop::new(), None).await.unwrap();
+    assert_eq!((ended.progress.changed, ended.progress.failed), (1, 0), "{ended:?}");
+}
+
+/// Fails, and is tried again after an hour.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Fails {}
+
+impl Job for Fails {
+    const NAME: &'static str = "fails";
+    const QUEUE: Queue = Queue::standard("work");
+
+    fn options() -> Options {
+        Options::new().retry(Retry::fixed(hours(1)).attempts(5))
+    }
+}
+
+async fn fails(_: Fails) -> Result<(), JobError> {
+    Err(JobError::retry("as always"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_retries_only_after_the_frozen_end_is_left_alone() {
+    let embedded = embedded();
+    let client = embedded.client();
+    let id = client.enqueue(Fails {}).await.unwrap().id().clone();
+    let runner = Runner::new(client.clone(), Vec::new());
+    let frozen = all_of(&embedded, "state:retrying");
+    assert_eq!(runner.preview(&Action::Cancel, &frozen).await.unwrap().jobs, 0);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let engine = Engine::builder(&embedded).function(Function::new("work").job(fails)).start().await.unwrap();
+    let state = async || client.get(&id).await.unwrap().unwrap().state;
+    while state().await != JobState::Retrying {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let changed = async |action: Action, target: Target| {
+        let new = NewOperation::new(action, target, "ada");
+        let operation = runner.start(new).await.unwrap();
+        runner.run(&operation.id, &Stop::new(), None).await.unwrap().progress.changed
+    };
+    assert_eq!(runner.preview(&Action::Cancel, &frozen).await.unwrap().jobs, 0, "nor does a later preview count it");
+    assert_eq!(changed(Action::Cancel, frozen.clone()).await, 0);
+    assert_eq!(state().await, JobState::Retrying);
+    assert_eq!(changed(Action::RunNow, frozen).await, 0);
+    assert_eq!(changed(Action::Cancel, all_of(&embedded, "state:retrying")).await, 1);
+    engine.drain(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_without_a_state_means_those_that_failed() {
+    let embedded = embedded();
+    enqueue(&embedded, "mail.send", 3).await;
+    let runner = Runner::new(embedded.client(), Vec::new());
+    let cancelled = runner.start(NewOperation::new(Action::Cancel, all_of(&embedded, ""), "ada")).await.unwrap();
+    runner.run(&cancelled.id, &Stop::new(), None).await.unwrap();
+    let all = all_of(&embedded, "");
+    assert_eq!(runner.preview(&Action::Retry, &all).await.unwrap().jobs, 0);
+    let operation = runner.start(NewOperation::new(Action::Retry, all, "ada")).await.unwrap();
+    assert_eq!(operation.target.to_string(), "jobs that match state:failed", "it says so");
+    let ended = runner.run(&operation.id, &Stop::new(), None).await.unwrap();
+    assert_eq!(ended.progress.done, 0);
+    let named = all_of(&embedded, "state:cancelled");
+    assert_eq!(runner.preview(&Action::Retry, &named).await.unwrap().jobs, 3);
 }
 
 #[tokio::test(start_paused = true)]

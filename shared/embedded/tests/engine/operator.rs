@@ -14,7 +14,9 @@ use lamplighter::{
     },
     env::Env,
     host::Stop,
-    hours, secs,
+    hours,
+    operation::{Action, NewOperation, Runner, Target},
+    secs,
 };
 use lamplighter_embedded::{Engine, Running, Settings, SqliteBackend};
 use schemars::JsonSchema;
@@ -318,6 +320,24 @@ async fn dead_letters_are_listed_oldest_first_a_page_at_a_time() {
     let wrong = DeadLetterQuery::new(1).with_cursor("no cursor of ours");
     let error = operator.dead_letters(WORK.name(), &wrong, &Stop::new()).await.unwrap_err();
     assert!(error.to_string().contains("is no cursor of dead letters of queue work"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limited_redrive_moves_as_many_as_its_preview_says() {
+    let embedded = memory();
+    let (running, _) = dead_letters(&embedded).await;
+    let runner = Runner::new(embedded.client(), Vec::new()).with_operator(embedded.operator());
+    let target = Target::dead_letters(WORK.name(), &DeadLetterFilter::all());
+    let preview = async |limit| runner.preview(&Action::Redrive { limit }, &target).await.unwrap();
+    let all = preview(None).await.jobs;
+    assert!(all > 1);
+    let one = preview(Some(1)).await;
+    assert_eq!((one.jobs, one.is_complete, one.by_job), (1, true, Vec::new()), "which one shows later");
+    assert_eq!(preview(Some(all + 1)).await, preview(None).await);
+    let operation = runner.start(NewOperation::new(Action::Redrive { limit: Some(1) }, target.clone(), "ada"));
+    let ended = runner.run(&operation.await.unwrap().id, &Stop::new(), None).await.unwrap();
+    assert_eq!(ended.progress.changed, 1);
+    running.drain(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]

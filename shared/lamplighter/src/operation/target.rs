@@ -28,9 +28,10 @@ pub enum Target {
     },
     /// All jobs that match.
     Query {
-        /// The query, as `lamplighter::query` writes it.
+        /// The query, as `lamplighter::query` writes it. Without states, it means those that the action is for: a retry means
+        /// jobs that have failed.
         query: String,
-        /// Jobs that are enqueued, or end, after this moment are left alone.
+        /// Jobs that are enqueued after this moment, or come into one of the states only then, are left alone.
         end: Timestamp,
     },
     /// A batch: cancelled as a whole, else the jobs in it.

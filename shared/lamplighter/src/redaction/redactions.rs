@@ -7,8 +7,8 @@ use crate::{job::Definition, message::Message, record::Record, sensitive::PLACEH
 
 /// What is hidden in the jobs that a program knows, for programs that show records and messages.
 ///
-/// A job that is not among its definitions may have sensitive arguments, so those are hidden as a whole, and so is a body
-/// that is no message.
+/// A job that is not among its definitions may have sensitive arguments, so those are hidden as a whole, with its output and its
+/// checkpoint, which may quote them, and so is a body that is no message. Its errors were written without them.
 #[derive(Debug, Clone, Default)]
 pub struct Redactions(BTreeMap<Cow<'static, str>, Option<Redaction>>);
 
@@ -39,7 +39,13 @@ impl Redactions {
                     *error = redactor.error(error);
                 }
             }
-            None => Arc::make_mut(&mut record.message).args = hidden(),
+            // Nobody has written arguments into the record of a batch.
+            None if record.is_batch() => {}
+            None => {
+                Arc::make_mut(&mut record.message).args = hidden();
+                record.output = record.output.map(|_| hidden());
+                record.checkpoint = record.checkpoint.map(|_| hidden());
+            }
         }
         record
     }

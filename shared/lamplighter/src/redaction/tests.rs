@@ -341,7 +341,13 @@ fn records_and_messages_are_shown_by_what_is_known_of_their_jobs() {
     assert_eq!(all.last_error().unwrap().to_string(), "no [redacted]: [redacted]");
     let plain = record("test.plain");
     assert_eq!((plain.message.args.get(), plain.output.unwrap().get()), (r#"{"token":"S3CRET"}"#, r#"["S3CRET"]"#));
-    assert_eq!(record("test.unknown").message.args.get(), r#""[redacted]""#);
+    let unknown = record("test.unknown");
+    let values = [&unknown.message.args, unknown.output.as_ref().unwrap(), unknown.checkpoint.as_ref().unwrap()];
+    assert_eq!(values.map(|value| value.get()), [r#""[redacted]""#; 3]);
+    let batch = r#"{"id":"a","queue":"-","state":"failed","message":{"job":"batch","args":{}},"output":{"total":3},
+        "created_at":"2026-01-01T00:00:00Z","due_at":"2026-01-01T00:00:00Z","attempt":0,"attempts":[]}"#;
+    let batch = redactions.record(serde_json::from_str(batch).unwrap());
+    assert_eq!((batch.message.args.get(), batch.output.unwrap().get()), ("{}", r#"{"total":3}"#));
 
     let body = |job: &str| format!(r#"{{"job":"{job}", "args":{{"token":"S3CRET"}},"x":1}}"#);
     assert_eq!(redactions.body(&body("test.all")), r#"{"job":"test.all","args":{"token":"[redacted]"},"x":1}"#);

@@ -1,11 +1,14 @@
 //! Arguments: of a job that is run again with others, and of a new one.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use lamplighter::{JobId, RawValue};
 use serde_json::Value;
 
-use super::asked::{Asked, moment};
+use super::{
+    asked::{Asked, moment},
+    pretty::pretty,
+};
 use crate::{
     Desk, Problem,
     chart::escape,
@@ -17,7 +20,7 @@ pub(super) async fn edit(desk: &Desk, fields: &Fields) -> Result<Asked, Problem>
     let given = fields.get("args");
     let id = fields.get("job").ok_or_else(|| Problem::parameter("job", "Which job is to be run again?"))?;
     let job = desk.job(id).await?.job;
-    let before = given.map_or_else(|| pretty(&job.args), str::to_owned);
+    let before = given.map_or_else(|| pretty(&job.args), Cow::Borrowed);
     let mistake = match given {
         Some(given) => misfit(desk, &job.job, given.trim(), Some(&job.id)).await?,
         None => String::new(),
@@ -43,7 +46,7 @@ pub(super) async fn enqueue(desk: &Desk, fields: &Fields) -> Result<Asked, Probl
     let job = fields.get("job").unwrap_or_default();
     let detail = desk.job_type(job).await?;
     let Some(definition) = detail.definition else { return Err(Problem::not_found("definition of a job", job)) };
-    let form = SchemaForm::of(&definition.schema, &detail.sensitive);
+    let form = SchemaForm::of(&definition.schema, &desk.sensitive_fields(job));
     let extra = format!(
         r#"<fieldset><legend>When</legend><div class="line"><div class="field"><label for="at">Not before, UTC <span class="req">optional</span></label><input type="datetime-local" step="1" id="at" name="at" value="{}"></div><div class="field"><label for="new_id">Id <span class="req">optional; makes it unique</span></label><input id="new_id" name="new_id" maxlength="128" value="{}"></div></div></fieldset>"#,
         escape(fields.get("at").unwrap_or_default().trim_end_matches('Z')),
@@ -88,52 +91,6 @@ async fn misfit(desk: &Desk, job: &str, args: &str, copy_of: Option<&JobId>) -> 
     }
 }
 
-/// JSON over several lines. Digits, texts and the order of fields stay as they are.
-fn pretty(args: &RawValue) -> String {
-    let (mut laid_out, mut depth, mut is_text, mut is_escaped) = (String::new(), 0_usize, false, false);
-    let mut characters = args.get().chars().peekable();
-    let line = |laid_out: &mut String, depth: usize| {
-        laid_out.push('\n');
-        laid_out.extend(std::iter::repeat_n("  ", depth));
-    };
-    while let Some(character) = characters.next() {
-        if is_text {
-            (is_text, is_escaped) = (is_escaped || character != '"', !is_escaped && character == '\\');
-            laid_out.push(character);
-            continue;
-        }
-        match character {
-            blank if blank.is_ascii_whitespace() => {}
-            '{' | '[' => {
-                laid_out.push(character);
-                while characters.next_if(char::is_ascii_whitespace).is_some() {}
-                match characters.next_if(|next| matches!(next, '}' | ']')) {
-                    Some(end) => laid_out.push(end),
-                    None => {
-                        depth += 1;
-                        line(&mut laid_out, depth);
-                    }
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                line(&mut laid_out, depth);
-                laid_out.push(character);
-            }
-            ',' => {
-                laid_out.push(character);
-                line(&mut laid_out, depth);
-            }
-            ':' => laid_out.push_str(": "),
-            other => {
-                is_text = other == '"';
-                laid_out.push(other);
-            }
-        }
-    }
-    laid_out
-}
-
 fn with_args(beginning: &str, args: &str) -> Result<String, Problem> {
     let args: &RawValue = serde_json::from_str(args)
         .map_err(|error| Problem::parameter("args", format!("The arguments are not JSON: {error}.")))?;
@@ -151,18 +108,5 @@ mod tests {
             with_args("{\"kind\":\"enqueue\"", r#"{"n":1.00}"#).unwrap(),
             r#"{"kind":"enqueue","args":{"n":1.00}}"#
         );
-    }
-
-    #[test]
-    fn arguments_are_laid_out_and_stay_what_they_are() {
-        let raw = |json: &str| RawValue::from_string(json.into()).unwrap();
-        assert_eq!(
-            pretty(&raw(r#"{"b":1.00,"a":[],"c":[{}, 2]}"#)),
-            "{\n  \"b\": 1.00,\n  \"a\": [],\n  \"c\": [\n    {},\n    2\n  ]\n}"
-        );
-        let texts = r#"{"t":"a,b:{[\\\"]} ","u":"\\"}"#;
-        let value = |json: &str| serde_json::from_str::<Value>(json).unwrap();
-        assert_eq!(value(&pretty(&raw(texts))), value(texts));
-        assert!(pretty(&raw(texts)).contains(r#""a,b:{[\\\"]} ""#));
     }
 }

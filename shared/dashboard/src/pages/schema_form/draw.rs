@@ -48,7 +48,7 @@ impl Field {
     fn input(&self, markup: &mut String, attributes: &str, value: &str, id: &str) {
         let shown = escape(value);
         let _ = match &self.kind {
-            Kind::Text(_) if self.is_sensitive => {
+            Kind::Text(_) | Kind::Integer | Kind::Number | Kind::Json if self.is_sensitive => {
                 write!(markup, r#"<input type="password" {attributes} value="{shown}" autocomplete="off">"#)
             }
             Kind::Text("text") if value.contains('\n') => write!(markup, "<textarea {attributes}>\n{shown}</textarea>"),

@@ -11,7 +11,7 @@ const MOST_FIELDS: usize = 60;
 
 pub(super) struct Reader<'s> {
     pub(super) root: &'s Value,
-    pub(super) sensitive: &'s [String],
+    pub(super) is_sensitive: &'s dyn Fn(&[&str]) -> bool,
 }
 
 impl<'s> Reader<'s> {
@@ -34,12 +34,17 @@ impl<'s> Reader<'s> {
         Field {
             description: text("description").unwrap_or_default().trim().to_owned(),
             is_required: is_required && !is_optional && default.is_none(),
-            is_sensitive: depth == 1 && self.sensitive.contains(&name),
+            is_sensitive: self.is_sensitive_at(&path),
             default,
             kind,
             path,
             name,
         }
+    }
+
+    fn is_sensitive_at(&self, path: &str) -> bool {
+        let steps: Vec<_> = path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+        (self.is_sensitive)(&steps.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Follows references and leaves out "or null".

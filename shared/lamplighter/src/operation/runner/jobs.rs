@@ -6,9 +6,13 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::time::sleep_until;
 
-use super::{Runner, held::Held, pace, within};
+use super::{
+    Runner,
+    held::Held,
+    meant::{Meant, is_plain, touched},
+    pace, within,
+};
 use crate::{
-    batch::Batch,
     operation::{Action, Operation, OperationError, OperationProgress, Target},
     ports::{StoreError, StoreErrorKind},
     query::{Query, Search},
@@ -36,6 +40,7 @@ impl Runner {
         let Portion { records, missing, next } = self.portion(operation, most).await?;
         let count = records.len();
         let turns = pace::turns(operation.per_second, &mut held.next, count);
+        let meant = &Meant::by(&operation.action, &operation.target);
         let changes: Vec<_> = records
             .iter()
             .zip(turns)
@@ -43,7 +48,7 @@ impl Runner {
                 if let Some(turn) = turn {
                     sleep_until(turn).await;
                 }
-                (record, within(self.change(operation, record)).await)
+                (record, within(self.change(operation, meant, record)).await)
             })
             .collect();
         let answers: Vec<_> = stream::iter(changes).buffer_unordered(AT_ONCE).collect().await;
@@ -51,8 +56,8 @@ impl Runner {
         let mut first = None;
         for (record, answer) in answers {
             progress.add(match &answer {
-                Ok(true) => OperationProgress::CHANGED,
-                Ok(false) => OperationProgress::UNCHANGED,
+                Ok(0) => OperationProgress::UNCHANGED,
+                Ok(changed) => OperationProgress { done: *changed, changed: *changed, ..OperationProgress::default() },
                 Err(_) => OperationProgress::FAILED,
             });
             if let Err(error) = answer {
@@ -136,13 +141,17 @@ impl Runner {
         }))
     }
 
-    /// Changes a job, and returns whether it did. One in another state, or that has changed after the frozen end, is left
-    /// alone; so a page may have its turn twice.
-    async fn change(&self, operation: &Operation, record: &Record) -> Result<bool, StoreError> {
-        if !is_wanted(&operation.action, &operation.target, record) {
-            return Ok(false);
-        }
+    /// Changes a job, and returns how many it has changed: one, or with a batch those that were open in it. One in another state,
+    /// or that has changed after the frozen end, is left alone; so a page may have its turn twice.
+    async fn change(&self, operation: &Operation, meant: &Meant, record: &Record) -> Result<u64, StoreError> {
         let (client, id) = (self.client(), &record.id);
+        if !meant.includes(record, client.env().now()) {
+            return Ok(0);
+        }
+        let jobs = match (&operation.action, is_plain(record)) {
+            (Action::Cancel, false) => client.batch(id).await?.map_or(1, |batch| batch.open().max(1)),
+            _ => 1,
+        };
         let is_changed = match operation.action {
             Action::Retry => client.retry(id).await? == Some(JobState::Queued),
             Action::Cancel => {
@@ -159,48 +168,18 @@ impl Runner {
                 let is_due = record.state == JobState::Queued && record.due_at <= now;
                 !is_due && self.reschedule(operation, record, now).await?
             }
-            Action::Reschedule { at } => self.reschedule(operation, record, at).await?,
+            // A moment that has passed means now.
+            Action::Reschedule { at } => self.reschedule(operation, record, at.max(client.env().now())).await?,
             _ => false,
         };
         if is_changed && operation.action != Action::Delete {
             self.write_line(operation, id, operation.log_line()).await;
         }
-        Ok(is_changed)
+        Ok(if is_changed { jobs } else { 0 })
     }
 
     async fn reschedule(&self, operation: &Operation, record: &Record, at: Timestamp) -> Result<bool, StoreError> {
         let now = self.client().reschedule(&record.id, at).await?;
         Ok(now.is_some_and(|state| operation.action.touches(state)))
     }
-}
-
-/// The jobs among these that are in a state that an action changes; `None` if there can be none. By its states, the store finds
-/// them without reading the others.
-pub(super) fn touched(action: &Action, mut query: Query) -> Option<Query> {
-    let wanted = std::mem::take(&mut query.states);
-    for state in JobState::ALL.into_iter().filter(|state| action.touches(*state)) {
-        if wanted.is_empty() || wanted.contains(&state) {
-            query = query.state(state);
-        }
-    }
-    (!query.states().is_empty()).then_some(query)
-}
-
-/// Whether it is the record of a job, and not that of a batch: a search for jobs to change means no
-/// batch, which is named by its id.
-pub(super) fn is_plain(record: &Record) -> bool {
-    record.queue != Batch::QUEUE
-}
-
-/// Whether a job is still to be changed: it may have run, and ended, after the frozen end.
-pub(super) fn is_wanted(action: &Action, target: &Target, record: &Record) -> bool {
-    let end = match target {
-        Target::Query { end, .. } => *end,
-        _ => Timestamp::MAX,
-    };
-    let changed_at = match action {
-        Action::Retry | Action::Delete => record.finished_at.unwrap_or(record.created_at),
-        _ => record.created_at,
-    };
-    action.touches(record.state) && changed_at <= end
 }

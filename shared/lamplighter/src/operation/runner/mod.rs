@@ -7,6 +7,7 @@ mod dead_letters;
 mod enqueue;
 mod held;
 mod jobs;
+mod meant;
 mod pace;
 mod preview;
 mod schedules;

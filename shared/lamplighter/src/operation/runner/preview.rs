@@ -5,7 +5,12 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Runner, jobs, within};
+use super::{
+    Runner,
+    meant::{Meant, is_plain, touched},
+    start::check_fits,
+    within,
+};
 use crate::{
     batch::Batch,
     host::Stop,
@@ -24,6 +29,8 @@ const TOLD_APART: u64 = 10_000;
 struct Counts<'a> {
     action: &'a Action,
     target: &'a Target,
+    meant: Meant,
+    now: Timestamp,
     by_job: BTreeMap<(String, String), u64>,
     looked_at: u64,
     bound: PreviewBound,
@@ -38,7 +45,7 @@ impl Counts<'_> {
     /// Adds those that it would touch.
     fn add_records(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
-            if jobs::is_plain(&record) && jobs::is_wanted(self.action, self.target, &record) {
+            if is_plain(&record) && self.meant.includes(&record, self.now) {
                 self.add(&record.message.job, &record.queue, 1);
             }
         }
@@ -55,9 +62,10 @@ impl Counts<'_> {
         (!is_over).then(|| PAGE.min(usize::try_from(left).unwrap_or(PAGE)))
     }
 
+    /// By job and queue. Which jobs are in a batch that is cancelled as a whole, was not asked.
     fn listed(self) -> Vec<JobCount> {
-        let mut all: Vec<_> =
-            self.by_job.into_iter().map(|((job, queue), jobs)| JobCount { job, queue, jobs }).collect();
+        let by_job = self.by_job.into_iter().filter(|((_, queue), _)| queue != Batch::QUEUE);
+        let mut all: Vec<_> = by_job.map(|((job, queue), jobs)| JobCount { job, queue, jobs }).collect();
         all.sort_by_key(|one| Reverse(one.jobs));
         all
     }
@@ -83,9 +91,7 @@ impl Runner {
         target: &Target,
         bound: PreviewBound,
     ) -> Result<Preview, OperationError> {
-        if !action.fits(target) {
-            return Err(OperationError::Invalid(format!("{action} cannot be done to {target}")));
-        }
+        check_fits(action, target)?;
         let now = self.client().env().now();
         let end = match target {
             Target::Query { end, .. } => (*end).min(now),
@@ -96,7 +102,8 @@ impl Runner {
             other => other,
         };
         let (by_job, began) = (BTreeMap::new(), Instant::now());
-        let mut counts = Counts { action, target: frozen, by_job, looked_at: 0, bound, began };
+        let meant = Meant::by(action, frozen);
+        let mut counts = Counts { action, target: frozen, meant, now, by_job, looked_at: 0, bound, began };
         let is_complete = match (action, target) {
             (Action::Cancel, Target::Batch { id }) | (_, Target::Job { id }) => {
                 self.count_ids(std::slice::from_ref(id), &mut counts).await?
@@ -109,7 +116,13 @@ impl Runner {
                 }
                 None => true,
             },
-            (_, Target::DeadLetters { .. }) => self.count_dead_letters(target, &mut counts).await?,
+            (_, Target::DeadLetters { .. }) => {
+                let is_complete = self.count_dead_letters(target, &mut counts).await?;
+                if let Action::Redrive { limit: Some(limit) } = action {
+                    return Ok(limited(counts, *limit, is_complete, end));
+                }
+                is_complete
+            }
             (Action::Backfill { from, to }, Target::Schedule { schedule }) => {
                 let from = super::schedules::before(*from);
                 let ticks = within(self.client().backfill_ticks(schedule, from, *to)).await?;
@@ -124,8 +137,14 @@ impl Runner {
     async fn count_ids(&self, ids: &[JobId], counts: &mut Counts<'_>) -> Result<bool, OperationError> {
         for ids in ids.chunks(Self::PAGE) {
             let records = within(self.client().store()?.get_each(ids)).await?;
-            for record in records.into_iter().flatten().filter(|record| counts.action.touches(record.state)) {
-                counts.add(&record.message.job, &record.queue, 1);
+            for record in records.into_iter().flatten() {
+                // A batch is cancelled with the jobs that are open in it.
+                if *counts.action == Action::Cancel && !is_plain(&record) {
+                    let open = within(self.client().batch(&record.id)).await?.map_or(0, |batch| batch.open());
+                    counts.add(&record.message.job, &record.queue, open);
+                } else if counts.meant.includes(&record, counts.now) {
+                    counts.add(&record.message.job, &record.queue, 1);
+                }
             }
         }
         Ok(true)
@@ -151,7 +170,7 @@ impl Runner {
     async fn count_known(&self, counts: &mut Counts<'_>, now: Timestamp) -> Result<bool, OperationError> {
         let Target::Query { query, end } = counts.target else { return Ok(false) };
         let query: Query = query.parse().map_err(|error| OperationError::Invalid(format!("{error}")))?;
-        let Some(query) = jobs::touched(counts.action, query).filter(|_| *end >= now) else { return Ok(false) };
+        let Some(query) = touched(counts.action, query).filter(|_| *end >= now) else { return Ok(false) };
         let Some(known) = within(self.client().counts_of(&query)).await? else { return Ok(false) };
         let known: Vec<_> = known.iter().filter(|count| count.jobs > 0 && count.queue != Batch::QUEUE).collect();
         let total: u64 = known.iter().map(|count| count.jobs).sum();
@@ -199,4 +218,18 @@ impl Runner {
 /// A preview of things that are not told apart.
 const fn whole(jobs: u64, end: Timestamp) -> Preview {
     Preview { jobs, is_complete: true, looked_at: None, by_job: Vec::new(), end }
+}
+
+/// A preview of dead letters of which so many are moved at most.
+fn limited(counts: Counts<'_>, limit: u64, is_complete: bool, end: Timestamp) -> Preview {
+    let total = counts.total();
+    let (jobs, is_complete) = (total.min(limit), is_complete || total >= limit);
+    let mut by_job = counts.listed();
+    match &mut by_job[..] {
+        [only] => only.jobs = jobs,
+        // Which ones these are shows when they are moved.
+        _ if jobs < total => by_job.clear(),
+        _ => {}
+    }
+    Preview { jobs, is_complete, looked_at: None, by_job, end }
 }

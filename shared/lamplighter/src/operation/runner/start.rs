@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Runner, within};
+use super::{Runner, meant::spelled_out, within};
 use crate::{
     id::JobId,
     operation::{Action, Created, NewOperation, Operation, OperationError, Target},
@@ -95,15 +95,32 @@ impl Runner {
     }
 }
 
+/// Checks that an action can be done to a target, and at that time.
+pub(super) fn check_fits(action: &Action, target: &Target) -> Result<(), OperationError> {
+    match action {
+        action if !action.fits(target) => Err(OperationError::Invalid(format!("{action} cannot be done to {target}"))),
+        Action::Reschedule { at } if *at > last_moment() => {
+            let last = last_moment();
+            Err(OperationError::Invalid(format!(
+                "no job can run at {at}: the last moment that can be stored is {last}"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Stores keep nanoseconds since 1970 in 64 bits.
+fn last_moment() -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(i64::MAX - 1)).unwrap_or(Timestamp::MAX)
+}
+
 /// The target as it is kept: with a query in canonical form and a frozen end that is not to come.
 fn checked(new: &NewOperation, now: Timestamp) -> Result<Target, OperationError> {
     let invalid = |text: String| Err(OperationError::Invalid(text));
     if line(&new.by).is_none() {
         return invalid("an operation says who asks for it".into());
     }
-    if !new.action.fits(&new.target) {
-        return invalid(format!("{} cannot be done to {}", new.action, new.target));
-    }
+    check_fits(&new.action, &new.target)?;
     if let Action::NoteError { note: Some(note) } = &new.action
         && note.chars().nth(Operation::MAX_NOTE_CHARS).is_some()
     {
@@ -117,7 +134,10 @@ fn checked(new: &NewOperation, now: Timestamp) -> Result<Target, OperationError>
             invalid(format!("it names {} jobs, and at most {most} can be named; use a query", ids.len()))
         }
         Target::Query { query, end } => match query.parse::<Query>() {
-            Ok(query) => Ok(Target::Query { query: query.pinned(now).to_string(), end: (*end).min(now) }),
+            Ok(query) => {
+                let query = spelled_out(&new.action, query.pinned(now)).to_string();
+                Ok(Target::Query { query, end: (*end).min(now) })
+            }
             Err(error) => invalid(error.to_string()),
         },
         target => Ok(target.clone()),
