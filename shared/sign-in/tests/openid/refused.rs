@@ -1,6 +1,9 @@
 //! Who is not.
 
-use axum::http::StatusCode;
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
 use lamplighter_fakes::{Lie, Signing};
 
 use crate::{
@@ -101,6 +104,18 @@ async fn a_code_is_good_once() {
     let answer = browser.api(&back).await;
     assert_eq!((answer.status, browser.is_signed_in()), (StatusCode::FORBIDDEN, false));
     assert!(answer.body.contains("invalid_grant") && !answer.body.contains("script"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_request_for_the_head_alone_uses_nothing_up() {
+    let provider = Provider::start().await;
+    let mut ada = Browser::new(&dashboard(&provider, ANYBODY));
+    let back = ada.consent(&provider, "/").await;
+    let head = Request::head(&back).body(Body::empty()).unwrap();
+    assert_eq!(ada.send(head).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(provider.asked("token"), 0, "no code was exchanged");
+    ada.api(&back).await;
+    assert!(ada.is_signed_in());
 }
 
 #[tokio::test]
