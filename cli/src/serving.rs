@@ -35,7 +35,7 @@ pub(crate) struct Served {
     pub(crate) tokens: Vec<MachineToken>,
     /// How often it looks for changes while a page is open; without it, pages ask by themselves.
     pub(crate) live: Option<Duration>,
-    /// Whether every action is refused, whoever asks.
+    /// Whether every action is refused to everybody.
     pub(crate) read_only: bool,
 }
 

@@ -282,7 +282,7 @@ behaviours! {
     operations::all_that_match_are_retried_up_to_the_frozen_end,
     operations::an_operation_goes_on_where_its_runner_died,
     operations::an_operation_on_arguments_goes_on_where_their_job_is_not_defined,
-    operations::an_interrupted_operation_says_so_and_goes_on_with_whoever_can,
+    operations::an_interrupted_operation_says_so_and_goes_on_with_who_can,
     operations::an_operation_that_is_left_goes_on_with_the_next_call,
     operations::an_operation_stops_within_a_page,
     operations::an_operation_keeps_its_rate,

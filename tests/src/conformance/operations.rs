@@ -244,7 +244,7 @@ pub(super) async fn an_operation_on_arguments_goes_on_where_their_job_is_not_def
     }
 }
 
-pub(super) async fn an_interrupted_operation_says_so_and_goes_on_with_whoever_can(subject: &dyn Subject) {
+pub(super) async fn an_interrupted_operation_says_so_and_goes_on_with_who_can(subject: &dyn Subject) {
     let client = subject.client();
     let operator = runner(subject).await;
     if !subject.operator().await.known_names().await.expect("known").has_queue(PLAIN.name()) {

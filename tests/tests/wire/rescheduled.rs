@@ -11,7 +11,7 @@ use crate::{
 
 impl Stage {
     /// A job that was told to run in ten minutes, after its message had been sent.
-    async fn put_off<J: Told>(&self, then: Then) -> JobId {
+    async fn delayed<J: Told>(&self, then: Then) -> JobId {
         let id = self.client.enqueue(J::new(then)).id("put-off").await.unwrap().id().clone();
         let state = self.client.reschedule(&id, Timestamp::now() + mins(10)).await.unwrap();
         assert_eq!(state, Some(JobState::Scheduled));
@@ -31,7 +31,7 @@ impl Stage {
 
 async fn the_former_message_changes_nothing<J: Told>() {
     let stage = Stage::new(Parts::All).await;
-    let id = stage.put_off::<J>(Then::Succeed).await;
+    let id = stage.delayed::<J>(Then::Succeed).await;
     // Early, and twice: the first is the one that was sent before the job was given another time.
     assert_eq!(stage.run(1).await, 1, "it comes again");
     stage.again::<J>(&id, Then::Succeed).await;
@@ -66,7 +66,7 @@ async fn the_former_message_of_a_lean_job_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_former_message_may_come_while_the_job_runs() {
     let stage = Stage::new(Parts::All).await;
-    let id = stage.put_off::<Full>(Then::Wait).await;
+    let id = stage.delayed::<Full>(Then::Wait).await;
     assert_eq!(stage.run(1).await, 1);
     let due = stage.later(mins(10) + secs(1));
     due.again::<Full>(&id, Then::Wait).await;
@@ -83,7 +83,7 @@ async fn the_former_message_may_come_while_the_job_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_former_message_may_come_between_two_attempts() {
     let stage = Stage::new(Parts::All).await;
-    let id = stage.put_off::<Full>(Then::Retry).await;
+    let id = stage.delayed::<Full>(Then::Retry).await;
     assert_eq!(stage.run(1).await, 1);
     let due = stage.later(mins(10) + secs(1));
     due.again::<Full>(&id, Then::Retry).await;

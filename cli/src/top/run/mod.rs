@@ -123,7 +123,7 @@ where
         let Manner { looks, pace } = self.manner;
         let mut next: Option<Instant> = None;
         self.tasks.carry_out(Effect::Load, &self.state);
-        // Known before the palette is opened: whoever types fast finds them.
+        // Known before the palette is opened, so that fast typing finds them.
         self.tasks.carry_out(Effect::Names, &self.state);
         loop {
             self.screen.draw(|frame| draw(frame, &self.state, looks)).map_err(|error| undrawn(&error))?;

@@ -34,7 +34,7 @@ impl State {
         if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
             return vec![Effect::Quit];
         }
-        // Whoever does something else does not wait for the editor any more.
+        // Another key means that nobody waits for the editor any more.
         self.awaited = None;
         match mem::replace(&mut self.mode, Mode::Normal) {
             Mode::Normal => self.normal(key),

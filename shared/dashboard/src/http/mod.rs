@@ -123,7 +123,7 @@ impl Dashboard {
         self
     }
 
-    /// Changes nothing, whoever asks: each viewer and each token may only look, and operations whose process has ended are left
+    /// Changes nothing for anybody: each viewer and each token may only look, and operations whose process has ended are left
     /// to others.
     #[must_use]
     pub const fn read_only(mut self) -> Self {

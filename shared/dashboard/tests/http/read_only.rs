@@ -1,4 +1,4 @@
-//! A dashboard that changes nothing, whoever asks.
+//! A dashboard that changes nothing for anybody.
 
 use std::time::Duration;
 
