@@ -20,8 +20,8 @@ pub struct ErrorNote {
 }
 
 impl ErrorNote {
-    /// The longest text, and the longest name, in characters: the rest is cut.
-    pub const MAX_CHARS: usize = 500;
+    /// The longest text, and the longest name, in characters: the rest is cut. An operation refuses a longer text.
+    pub const MAX_CHARS: usize = 2000;
 
     /// A note by a person, without a text, and without a mute.
     #[must_use]
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn texts_are_bounded_and_an_empty_one_is_none() {
         let at = Timestamp::UNIX_EPOCH;
-        let long = ErrorNote::new(" ada ", at).with_note(format!("  {}", "ü".repeat(1000))).bounded();
+        let long = ErrorNote::new(" ada ", at).with_note(format!("  {}", "ü".repeat(3000))).bounded();
         assert_eq!(long.note.unwrap().chars().count(), ErrorNote::MAX_CHARS);
         assert_eq!(long.by, "ada");
         assert!(ErrorNote::new("ada", at).with_note(" \n").bounded().is_empty());

@@ -98,8 +98,6 @@ impl Operation {
     pub const MOST_RESULTS: usize = 20;
     /// The longest name of who asked, and the longest reason, in characters.
     pub const MAX_CHARS: usize = 500;
-    /// The longest note about an error group, in characters: a longer one is refused.
-    pub const MAX_NOTE_CHARS: usize = 2000;
     /// The most bytes of arguments that are kept: of more, long values are cut. The job itself has them whole.
     pub const MAX_ARGUMENT_BYTES: usize = 64 * 1024;
     /// The longest error, in characters: the rest is cut.

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Runner, meant::spelled_out, within};
 use crate::{
+    error::ErrorNote,
     id::JobId,
     operation::{Action, Created, NewOperation, Operation, OperationError, Target},
     ports::DeadLetterKey,
@@ -122,9 +123,9 @@ fn checked(new: &NewOperation, now: Timestamp) -> Result<Target, OperationError>
     }
     check_fits(&new.action, &new.target)?;
     if let Action::NoteError { note: Some(note) } = &new.action
-        && note.chars().nth(Operation::MAX_NOTE_CHARS).is_some()
+        && note.chars().nth(ErrorNote::MAX_CHARS).is_some()
     {
-        return invalid(format!("a note has at most {} characters", Operation::MAX_NOTE_CHARS));
+        return invalid(format!("a note has at most {} characters", ErrorNote::MAX_CHARS));
     }
     check_texts(&new.action, &new.target)?;
     match &new.target {
