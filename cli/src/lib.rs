@@ -34,7 +34,8 @@ mod query;
 mod raw;
 mod reveal;
 mod serving;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod shown;
 mod signals;
 mod site;
