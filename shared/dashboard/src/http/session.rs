@@ -170,8 +170,9 @@ mod tests {
         let sessions = Sessions::new(SigningKey::random().unwrap(), false);
         let (viewer, now) = (Viewer::new("ada", Rights::operator()), Timestamp::UNIX_EPOCH);
         let (one, two) = (sessions.begin(&viewer, now).unwrap(), sessions.begin(&viewer, now).unwrap());
-        sessions.clone().forget(&headers(&one), now);
-        assert!(sessions.of(&headers(&one), now).is_none() && sessions.of(&headers(&two), now).is_some());
+        let clone = sessions.clone();
+        sessions.forget(&headers(&one), now);
+        assert!(clone.of(&headers(&one), now).is_none() && clone.of(&headers(&two), now).is_some());
         // It is remembered for as long as it would have lasted.
         sessions.forget(&headers(&two), now + SESSION - Duration::from_secs(1));
         assert_eq!(sessions.ended.lock().unwrap().len(), 2);
