@@ -35,7 +35,7 @@ fn a_file_is_enqueued_as_one_batch_and_watched_until_its_end() {
     assert!(ended.starts_with("batch  succeeded\n") && ended.contains("3 of 3 have ended"), "{ended}");
     let table = place.lamp(&["batch", "pings", "--jobs"]).ok();
     assert_eq!(table.matches("succeeded").count(), 3, "{table}");
-    place.lamp(&["retry", "pings"]).fails(1, &["pings is a batch", "lamp batch pings --jobs"]);
+    place.lamp(&["retry", "pings"]).fails(1, &["pings is a batch", "`lamp batch pings` with --jobs"]);
 }
 
 #[test]
