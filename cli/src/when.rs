@@ -60,16 +60,17 @@ pub(crate) fn between(start: Timestamp, end: Timestamp) -> Duration {
 
 /// Formats a moment relative to now: `12 s ago`, `in 2 h 00 min`.
 pub(crate) fn relative(moment: Timestamp, now: Timestamp) -> String {
-    let coarse = |time: Duration| match time.as_secs() {
+    // What has passed is cut; what is to come is rounded, or a delay of two hours would begin as one.
+    let coarse = |time: Duration, half: u64| match time.as_secs() {
         s @ 0..60 => format!("{s} s"),
-        s @ 60..3600 => format!("{} min", s / 60),
-        s @ 3600..172_800 => format!("{} h", s / 3600),
-        s => format!("{} d", s / 86_400),
+        s if (s + 30 * half) / 60 < 60 => format!("{} min", (s + 30 * half) / 60),
+        s if (s + 1800 * half) / 3600 < 48 => format!("{} h", (s + 1800 * half) / 3600),
+        s => format!("{} d", (s + 43_200 * half) / 86_400),
     };
     if moment > now {
-        format!("in {}", coarse(between(now, moment)))
+        format!("in {}", coarse(between(now, moment), 1))
     } else {
-        format!("{} ago", coarse(between(moment, now)))
+        format!("{} ago", coarse(between(moment, now), 0))
     }
 }
 

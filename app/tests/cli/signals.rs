@@ -136,7 +136,7 @@ fn an_interrupted_operation_says_how_to_go_on() {
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(said.contains("stopped before the end") && said.contains(&format!("`lamp ops {id}`")), "{said}");
     let shown = place.lamp(&["ops", &id]).ok();
-    assert!(shown.contains("stopped by ada") && shown.contains("for the rest: lamp cancel --query"), "{shown}");
+    assert!(shown.contains("stopped by ada") && shown.contains("once more: lamp cancel --query"), "{shown}");
     let open = || json(&place, &["jobs", "--state", "scheduled", "--json"]).len();
     assert!((1..8).contains(&open()), "some were cancelled, and some were not");
 

@@ -126,6 +126,11 @@ impl Ops {
         if self.stop {
             let by = asking.name().unwrap_or_else(|| "somebody at a terminal".into());
             operation = client.stop_operation(id, &by).await?.ok_or_else(unknown)?;
+        } else if self.resume && operation.state.is_final() {
+            return Err(Error::failed(format_args!(
+                "operation {id} has ended: it is {}, and nothing is left to go on with",
+                operation.state
+            )));
         } else if self.resume
             && let Some(operating) = Operating::on(&target, catalog, &asking)
         {
@@ -172,7 +177,7 @@ fn next(operation: &Operation, command: Option<String>, now: Timestamp) -> Optio
         OperationState::Stopping if operation.is_held(now) => Some("it ends when what is under way has ended".into()),
         OperationState::Stopping => Some(format!("the process has ended: `lamp ops {id} --stop` ends it")),
         OperationState::Stopped | OperationState::Failed => {
-            let command = command.map(|command| format!(", for the rest: {command}"));
+            let command = command.map(|command| format!("; once more: {command}"));
             Some(format!("what is done stays done{}", command.unwrap_or_default()))
         }
         _ => None,

@@ -33,7 +33,7 @@ fn note(consumer: &str) -> (&'static str, Option<Color>) {
     match consumer {
         "paused" => ("paused", Some(Color::Yellow)),
         "changing" => ("being switched", Some(Color::Yellow)),
-        "missing" => ("no function takes from it", Some(Color::Red)),
+        "missing" => ("nothing takes from it", Some(Color::Red)),
         _ => ("", None),
     }
 }

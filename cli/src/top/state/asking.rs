@@ -159,7 +159,9 @@ impl State {
                 Page::Batches => format!("jobs --query {}", quoted("job:batch")),
                 Page::DeadLetters => "dead-letters".to_owned(),
                 Page::Operations => "ops".to_owned(),
-                Page::Health => "doctor".to_owned(),
+                // The doctor looks at stacks.
+                Page::Health if self.options.contains("--stack") => "doctor".to_owned(),
+                Page::Health => "top".to_owned(),
             },
         };
         lamp(&words, &self.options)

@@ -177,7 +177,7 @@ fn failing(activity: &Activity, errors: &[ErrorView]) -> Option<FindingView> {
     let is_known = !errors.iter().any(|group| group.last_seen >= activity.since);
     (failed > 0 && failed * 20 >= ended && !is_known).then(|| FindingView {
         severity: Severity::Warning,
-        title: format!("{} of {} jobs failed in the last hour", grouped(failed), grouped(ended)),
+        title: format!("Jobs failed {} of {} times in the last hour", grouped(failed), grouped(ended)),
         detail: "They are not tried again by themselves.".into(),
         action: Some(Link::new("Look at the errors", "/errors?q=since%3A1h")),
     })

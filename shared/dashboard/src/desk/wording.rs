@@ -50,6 +50,7 @@ const fn words(action: &Action) -> (&'static str, &'static str) {
         Action::RemoveSchedule => ("Remove", "Removes"),
         Action::Backfill { .. } => ("Backfill", "Backfills"),
         Action::NoteError { .. } => ("Note about", "Writes a note about"),
+        Action::MuteError { until: None } => ("End the mute of", "Ends the mute of"),
         Action::MuteError { .. } => ("Mute", "Mutes"),
         _ => ("Do to", "Does to"),
     }

@@ -114,12 +114,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(queue): Path<String>, 
         Chip { term: format!("{name}:{value}"), without: address(&rest, None) }
     });
     let chips = chips.collect();
-    // The command has no option for a reason.
-    let mut command = CommandLine::new(if reason.is_some() { "dead-letters" } else { "redrive" }).about(&queue);
-    if let (Some(job), None) = (&job, &reason) {
-        command = command.option("--job", job);
-    }
-    let command = desk.command(&command);
+    let command = desk.command(&CommandLine::new("dead-letters").about(&queue));
     let counts = Part::from(counts);
     written(&DeadLettersPage { frame, queue, actions, each, chips, page, more, counts, command })
 }

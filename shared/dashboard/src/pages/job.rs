@@ -1,15 +1,17 @@
 //! One job.
 
 use askama::Template;
-use axum::extract::Path;
+use axum::{
+    extract::Path,
+    response::{IntoResponse, Redirect, Response},
+};
 use jiff::Timestamp;
 use lamplighter::{
-    JobId, JobState,
+    Batch, JobId, JobState,
     record::{AttemptOutcome, Fingerprint},
 };
 
 use super::{
-    Page,
     actions::{self, ActionLink},
     draw,
     frame::Frame,
@@ -18,7 +20,7 @@ use super::{
     written,
 };
 use crate::{
-    Desk,
+    Desk, Problem,
     chart::{self, Node, Relations, Span},
     desk::CommandLine,
     http::Chrome,
@@ -70,11 +72,14 @@ struct JobPage {
     command: String,
 }
 
-pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> Page {
+pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> Result<Response, Problem> {
     let (detail, log) = tokio::join!(desk.job(&id), desk.log(&id));
     let JobDetail { job, lease_until, expires_at, limit, checkpoint, is_defined, relations, as_of } = detail?;
     let log = log.map(|list| list.items).unwrap_or_default();
     let frame = Frame::of(&chrome, format!("{} {}", job.job, job.id)).read_at(as_of);
+    if job.queue == Batch::QUEUE {
+        return Ok(Redirect::to(&frame.batch(&job.id)).into_response());
+    }
     let definition = desk.site().definitions.iter().find(|definition| definition.name == job.job);
     let kin = kin(&relations);
     let page = JobPage {
@@ -101,7 +106,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> 
         frame,
         job,
     };
-    written(&page)
+    written(&page).map(IntoResponse::into_response)
 }
 
 /// The latest first.

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     ActionKind, Desk,
-    desk::CommandLine,
     http::Chrome,
     view::{Activity, Coverage, Part, QueueDetail, QueueView, StateCount},
 };
@@ -60,7 +59,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(name): Path<String>) -
     let switch = if queue.paused { ActionKind::ResumeQueue } else { ActionKind::PauseQueue };
     let page = QueuePage {
         actions: actions::links(&frame, [switch], queue.paused),
-        command: desk.command(&CommandLine::new(if queue.paused { "resume" } else { "pause" }).about(&queue.queue)),
+        command: frame.jobs_command("queue", &queue.queue),
         frame,
         queue,
         states,

@@ -67,7 +67,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(name): Path<String>) -
     let page = SchedulePage {
         actions: actions::links(&frame, kinds, false),
         args: args.as_ref().map(|args| tree(args, "args")),
-        command: desk.command(&CommandLine::new("schedule trigger").about(&schedule.schedule)),
+        command: desk.command(&CommandLine::new("schedule runs").about(&schedule.schedule)),
         frame,
         each: schedule,
         runs,
