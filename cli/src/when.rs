@@ -84,6 +84,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_to_come_is_rounded_and_what_has_passed_is_cut() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let (hour, day) = (3600, 86_400);
+        for (secs, to_come, passed) in [
+            (59, "in 59 s", "59 s ago"),
+            (119, "in 2 min", "1 min ago"),
+            (hour - 1, "in 1 h", "59 min ago"),
+            (2 * hour - 1, "in 2 h", "1 h ago"),
+            (2 * day - 1, "in 2 d", "47 h ago"),
+            (3 * day, "in 3 d", "3 d ago"),
+        ] {
+            let time = Duration::from_secs(secs);
+            assert_eq!(
+                (relative(now + time, now), relative(now, now + time)),
+                (to_come.into(), passed.into()),
+                "{secs}"
+            );
+        }
+    }
+
+    #[test]
     fn delays_are_read_the_way_people_write_them() {
         let hour = 3600;
         for (text, secs) in [
