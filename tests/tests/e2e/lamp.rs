@@ -8,10 +8,7 @@ use std::{
 };
 
 use aws_sdk_sqs::config::Credentials;
-use hyper::{
-    Method, Request, StatusCode,
-    header::{self, HeaderMap},
-};
+use hyper::{Method, Request, StatusCode, header};
 use lamplighter_fakes::Fault;
 use lamplighter_tests::{
     ministack::{MiniStack, Stack, eventually, package, send},
@@ -20,7 +17,7 @@ use lamplighter_tests::{
 use ring::digest;
 use serde_json::{Value, json};
 
-use crate::{cloud::SOON, deployed::stack};
+use crate::{answer::Answer, cloud::SOON, deployed::stack};
 
 /// What a program sends to get in.
 const TOKEN: &str = "4f3c1d0b-only-for-this-test";
@@ -123,23 +120,6 @@ struct Dashboard {
     _process: Process,
 }
 
-#[derive(Debug)]
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}: {}", self.status, self.body))
-    }
-
-    fn header(&self, name: header::HeaderName) -> &str {
-        self.headers[name].to_str().unwrap()
-    }
-}
-
 /// Who asks.
 #[derive(Clone, Copy)]
 enum Who<'a> {
@@ -176,8 +156,7 @@ impl Dashboard {
             Who::Session(cookie) => request.header(header::COOKIE, cookie),
             Who::Token(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
         };
-        let (head, body) = send(self.port, request.body(body.into_bytes()).unwrap()).await.unwrap().into_parts();
-        Answer { status: head.status, headers: head.headers, body: String::from_utf8(body).unwrap() }
+        send(self.port, request.body(body.into_bytes()).unwrap()).await.unwrap().into()
     }
 
     async fn get(&self, who: Who<'_>, path: &str) -> Answer {

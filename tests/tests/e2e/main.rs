@@ -5,6 +5,7 @@
 //! No test measures speed: tests wait for conditions, and time advances for schedules when a test says so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may")]
 
+mod answer;
 mod azure;
 mod batches;
 mod cloud;

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hyper::{
-    Request, StatusCode,
-    header::{self, HeaderMap},
-};
+use hyper::{Request, StatusCode, header};
 use lamplighter::{App, DashboardFunction};
 use lamplighter_fakes::{FakeProvider, OpenId, Signing};
 use lamplighter_tests::ministack::{Stack, eventually};
 use serde_json::{Value, json};
 
+use crate::answer::Answer;
 use crate::cloud::{Cloud, INVOCATION, SOON, cloud, deploy, give_time};
 
 const NAME: &str = "signed";
@@ -67,23 +65,6 @@ impl Site {
     }
 }
 
-#[derive(Debug)]
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}: {}", self.status, self.body))
-    }
-
-    fn location(&self) -> &str {
-        self.headers.get(header::LOCATION).unwrap_or_else(|| panic!("{self:?}")).to_str().unwrap()
-    }
-}
-
 /// A browser: it keeps cookies, and follows nothing by itself.
 struct Browser<'a> {
     site: &'a Site,
@@ -98,8 +79,7 @@ impl Browser<'_> {
             request = request.header(header::COOKIE, cookies.join("; "));
         }
         let answer = self.site.cloud.aws.request(request.body(body.into_bytes()).unwrap()).await.unwrap();
-        let (head, body) = answer.into_parts();
-        for cookie in head.headers.get_all(header::SET_COOKIE) {
+        for cookie in answer.headers().get_all(header::SET_COOKIE) {
             let text = cookie.to_str().unwrap();
             let (name, value) = text.split(';').next().unwrap().split_once('=').unwrap();
             for word in ["Path=/", "HttpOnly", "Secure", "SameSite="] {
@@ -110,7 +90,7 @@ impl Browser<'_> {
                 false => drop(self.cookies.insert(name.into(), value.into())),
             }
         }
-        Answer { status: head.status, headers: head.headers, body: String::from_utf8(body).unwrap() }
+        answer.into()
     }
 
     async fn get(&mut self, path: &str) -> Answer {
@@ -129,9 +109,9 @@ impl Browser<'_> {
     async fn sign_in(&mut self, page: &str) -> Answer {
         let first = self.get(page).await;
         assert_eq!(first.status, StatusCode::SEE_OTHER, "{first:?}");
-        let begun = self.get(first.location()).await;
+        let begun = self.get(first.header(header::LOCATION)).await;
         assert_eq!(begun.status, StatusCode::SEE_OTHER, "{begun:?}");
-        let address = begun.location();
+        let address = begun.header(header::LOCATION);
         assert!(address.starts_with(&format!("{}/authorize?", self.site.provider.endpoint())), "{address}");
         assert!(address.contains("code_challenge_method=S256") && address.contains("nonce="), "{address}");
         let callback = format!("https://{}/sign-in/callback", self.site.host);
