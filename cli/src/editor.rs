@@ -1,18 +1,10 @@
 //! The user's editor, in which a text is changed.
 
-use std::{
-    env, fs, io,
-    io::Write,
-    process::{Child, Command},
-    time::Duration,
-};
+use std::{env, fs, io, io::Write};
 
-use tokio::time::sleep;
+use tokio::process::{Child, Command};
 
 use crate::error::reason;
-
-/// How often it is looked at whether the editor has ended.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// The editor that the environment names: `VISUAL`, `EDITOR`, or the one that every system has.
 #[derive(Debug, Clone)]
@@ -40,13 +32,8 @@ impl Editor {
         let mut running = self.started_on(&path).map_err(|error| {
             format!("the editor {command} cannot be started: {}; set EDITOR to another one", reason(&error))
         })?;
-        let status = loop {
-            match running.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) => sleep(LOOK).await,
-                Err(error) => return Err(format!("the editor {command} was lost: {}", reason(&error))),
-            }
-        };
+        let ended = running.wait().await;
+        let status = ended.map_err(|error| format!("the editor {command} was lost: {}", reason(&error)))?;
         if !status.success() {
             return Err(format!("nothing was changed, since the editor {command} failed: {status}"));
         }

@@ -31,7 +31,6 @@ mod ping;
 mod place;
 mod progress;
 mod query;
-mod raw;
 mod reveal;
 mod serving;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use lamplighter::{
     operation::{self, Action, Operation, OperationError},
     redaction::Redactions,
 };
+use lamplighter_dashboard::raw;
 
 use super::block_on;
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     operating::{Asking, Operating},
     output::{self, FAINT, GOOD, NAME},
     place::Place,
-    raw, signals,
+    signals,
 };
 
 /// Edit the arguments of a job, and run a copy of it with them. The job itself stays as it is.

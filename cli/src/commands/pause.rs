@@ -76,14 +76,20 @@ impl Switch {
                 (None, false) => Ok(target.operator.resume(&queue).await?),
             }
         })?;
-        let printed = match json {
-            true => output::json_lines([serde_json::json!({ "queue": queue, "paused": paused })]),
-            false => output::print(|out| match paused {
-                true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{}{NAME:#}", safe(&queue)),
-                false => writeln!(out, "{GOOD}resumed{GOOD:#} {NAME}{}{NAME:#}", safe(&queue)),
-            }),
-        };
-        let done = if paused { "paused" } else { "resumed" };
-        printed.map_err(|error| error.after(format_args!("queue {queue} was {done}")))
+        switched(("queue", &queue), paused, json)
+            .map_err(|error| error.after(format_args!("queue {queue} was {}", done(paused))))
     }
+}
+
+pub(super) const fn done(paused: bool) -> &'static str {
+    if paused { "paused" } else { "resumed" }
+}
+
+/// Says that something of this kind and name was paused or resumed.
+pub(super) fn switched((kind, name): (&str, &str), paused: bool, json: bool) -> Result<(), Error> {
+    if json {
+        return output::json_lines([serde_json::json!({ (kind): name, "paused": paused })]);
+    }
+    let (colour, done) = (if paused { WARN } else { GOOD }, done(paused));
+    output::print(|out| writeln!(out, "{colour}{done}{colour:#} {NAME}{}{NAME:#}", safe(name)))
 }

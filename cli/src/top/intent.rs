@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{foreign::safe, raw::compact};
+use lamplighter_dashboard::raw::compact;
+
+use crate::foreign::safe;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

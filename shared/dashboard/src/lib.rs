@@ -9,6 +9,7 @@ pub mod desk;
 pub mod http;
 pub mod pages;
 mod problem;
+pub mod raw;
 mod site;
 pub mod view;
 mod viewer;

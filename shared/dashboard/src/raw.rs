@@ -8,7 +8,8 @@ const MOST_TIMES: usize = 4;
 const SHORT: usize = 16 << 10;
 
 /// On as many lines as it needs, for people to edit. What is nested too deeply, or would grow too much, stays as it is.
-pub(crate) fn pretty(json: &str) -> String {
+#[must_use]
+pub fn pretty(json: &str) -> String {
     on_lines(json).unwrap_or_else(|| json.to_owned())
 }
 
@@ -39,7 +40,8 @@ fn on_lines(json: &str) -> Option<String> {
 }
 
 /// On one line, without spaces.
-pub(crate) fn compact(json: &str) -> String {
+#[must_use]
+pub fn compact(json: &str) -> String {
     parts(json).collect()
 }
 
@@ -115,12 +117,28 @@ mod tests {
     }
 
     #[test]
+    fn json_on_lines_says_the_same() {
+        assert_eq!(
+            pretty(r#"{"b":1.00,"a":[],"c":[{}, 2]}"#),
+            "{\n  \"b\": 1.00,\n  \"a\": [],\n  \"c\": [\n    {},\n    2\n  ]\n}"
+        );
+        let texts = r#"{"t":"a,b:{[\\\"]} ","u":"\\"}"#;
+        let value = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+        assert_eq!(value(&pretty(texts)), value(texts));
+        assert!(pretty(texts).contains(r#""a,b:{[\\\"]} ""#));
+    }
+
+    #[test]
     fn what_is_nested_deeply_stays_as_it_is() {
         let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
         assert!(pretty(&nested(60)).contains('\n'));
         assert_eq!(pretty(&nested(20_000)), nested(20_000));
+        assert_eq!(pretty(&nested(100)), nested(100));
+        // At fifty levels, each of many lines would be a hundred blanks.
         let wide = format!("{}{}1{}", "[".repeat(50), "1,".repeat(20_000), "]".repeat(50));
         assert_eq!(pretty(&wide), wide);
+        let flat = format!("[{}1]", "\"some text\",".repeat(20_000));
+        assert!(pretty(&flat).contains('\n'));
     }
 
     #[test]

@@ -7,13 +7,16 @@ use lamplighter::{
     operation::{self, Action},
 };
 
-use super::super::block_on;
+use super::super::{
+    block_on,
+    pause::{done, switched},
+};
 use crate::{
     catalog::Catalog,
     error::Error,
     foreign::safe,
     operating::{Asking, Operating},
-    output::{self, GOOD, NAME, WARN},
+    output::{self, GOOD, NAME},
     place::Place,
 };
 
@@ -49,15 +52,8 @@ impl Act {
                 (None, false) => Ok(target.client().resume_schedule(name).await?),
             }
         })?;
-        let printed = match json {
-            true => output::json_lines([serde_json::json!({ "schedule": name, "paused": paused })]),
-            false => output::print(|out| match paused {
-                true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{}{NAME:#}", safe(name)),
-                false => writeln!(out, "{GOOD}resumed{GOOD:#} {NAME}{}{NAME:#}", safe(name)),
-            }),
-        };
-        let done = if paused { "paused" } else { "resumed" };
-        printed.map_err(|error| error.after(format_args!("the schedule {name} was {done}")))
+        switched(("schedule", name), paused, *json)
+            .map_err(|error| error.after(format_args!("the schedule {name} was {}", done(paused))))
     }
 
     pub(super) fn trigger(self, catalog: &Catalog) -> Result<(), Error> {

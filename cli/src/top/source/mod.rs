@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lamplighter::JobState;
 use lamplighter_dashboard::{
-    Desk, Problem,
+    Desk, Problem, raw,
     view::{Coverage, Severity},
 };
 
@@ -22,7 +22,7 @@ use super::{
     run::Source,
     state::{Place, Preview},
 };
-use crate::{raw, when};
+use crate::when;
 
 /// Reads from a desk.
 pub(crate) struct DeskSource {

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod asked;
-mod pretty;
 mod target;
 
 use askama::Template;

@@ -1,7 +1,7 @@
 //! What every page has around it, as templates see it.
 
 use jiff::Timestamp;
-use lamplighter::{Batch, JobState, record::Fingerprint};
+use lamplighter::{JobState, record::Fingerprint};
 
 use super::ui::encode;
 use crate::{
@@ -130,7 +130,7 @@ impl Frame {
 
     /// The page of a record: that of a batch is another than that of a job.
     pub(crate) fn record(&self, job: &JobView) -> String {
-        if job.queue == Batch::QUEUE { self.batch(&job.id) } else { self.job(&job.id) }
+        if job.is_batch() { self.batch(&job.id) } else { self.job(&job.id) }
     }
 
     pub(crate) fn batch(&self, id: impl AsRef<str>) -> String {
@@ -175,7 +175,7 @@ impl Frame {
 
     pub(crate) fn job_command(&self, job: &JobView) -> String {
         let verb = match job.state {
-            _ if job.queue == Batch::QUEUE => "batch",
+            _ if job.is_batch() => "batch",
             JobState::Failed | JobState::Cancelled if self.may("retry") => "retry",
             _ => "job",
         };

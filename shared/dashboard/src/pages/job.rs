@@ -7,7 +7,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use lamplighter::{
-    Batch, JobId, JobState,
+    JobId, JobState,
     record::{AttemptOutcome, Fingerprint},
 };
 
@@ -77,7 +77,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> 
     let JobDetail { job, lease_until, expires_at, limit, checkpoint, is_defined, relations, as_of } = detail?;
     let log = log.map(|list| list.items).unwrap_or_default();
     let frame = Frame::of(&chrome, format!("{} {}", job.job, job.id)).read_at(as_of);
-    if job.queue == Batch::QUEUE {
+    if job.is_batch() {
         return Ok(Redirect::to(&frame.batch(&job.id)).into_response());
     }
     let definition = desk.site().definitions.iter().find(|definition| definition.name == job.job);

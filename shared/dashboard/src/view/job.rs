@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lamplighter::{
-    JobId, JobState, LogLevel, RawValue, Record,
+    Batch, JobId, JobState, LogLevel, RawValue, Record,
     operation::Arguments,
     record::{Attempt, AttemptOutcome, ErrorText, Fingerprint, LogLine, Progress},
 };
@@ -160,6 +160,11 @@ pub(crate) fn milliseconds_between(start: Timestamp, end: Timestamp) -> u64 {
 }
 
 impl JobView {
+    /// Whether it is a batch's record, which has a page of its own.
+    pub(crate) fn is_batch(&self) -> bool {
+        self.queue == Batch::QUEUE
+    }
+
     /// As a list shows it, which may have very many jobs: long values of its arguments and its output, and long errors, are cut.
     #[must_use]
     pub fn listed(record: &Record) -> Self {

@@ -2,13 +2,10 @@
 
 use std::fmt;
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{MapAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::message::empty_object;
+use crate::{members::Members, message::empty_object};
 
 /// The arguments of a job that an operation enqueues: the text of a JSON object, as its sender wrote it. A stored operation
 /// has them with their sensitive values hidden.
@@ -40,8 +37,8 @@ impl Arguments {
         if self.0.get().len() <= bytes {
             return None;
         }
-        let cut = match serde_json::from_str::<Fields>(self.0.get()) {
-            Ok(Fields(fields)) => Fields(within(fields, bytes)).to_raw(),
+        let cut = match serde_json::from_str::<Members>(self.0.get()) {
+            Ok(Members(fields)) => to_raw_value(&Members(within(fields, bytes))).unwrap_or_default(),
             Err(_) => cut(&self.0, bytes),
         };
         Some(Self(cut))
@@ -76,45 +73,6 @@ fn cut(value: &RawValue, bytes: usize) -> Box<RawValue> {
 
 fn text(text: &str) -> Box<RawValue> {
     to_raw_value(text).unwrap_or_default()
-}
-
-/// The fields of an object, in their order, their values as they were written.
-struct Fields(Vec<(String, Box<RawValue>)>);
-
-impl Fields {
-    fn to_raw(&self) -> Box<RawValue> {
-        to_raw_value(self).unwrap_or_default()
-    }
-}
-
-impl Serialize for Fields {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reading;
-
-        impl<'de> Visitor<'de> for Reading {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(Reading)
-    }
 }
 
 impl Default for Arguments {

@@ -5,22 +5,20 @@ use std::{borrow::Cow, fmt::Write as _};
 use lamplighter::{JobId, RawValue};
 use serde_json::Value;
 
-use super::{
-    asked::{Asked, moment},
-    pretty::pretty,
-};
+use super::asked::{Asked, moment};
 use crate::{
     Desk, Problem,
     chart::escape,
     http::Fields,
     pages::{schema_form::SchemaForm, ui::Markup},
+    raw,
 };
 
 pub(super) async fn edit(desk: &Desk, fields: &Fields) -> Result<Asked, Problem> {
     let given = fields.get("args");
     let id = fields.get("job").ok_or_else(|| Problem::parameter("job", "Which job is to be run again?"))?;
     let job = desk.job(id).await?.job;
-    let before = given.map_or_else(|| pretty(&job.args), Cow::Borrowed);
+    let before = given.map_or_else(|| raw::pretty(job.args.get()).into(), Cow::Borrowed);
     let mistake = match given {
         Some(given) => misfit(desk, &job.job, given.trim(), Some(&job.id)).await?,
         None => String::new(),
