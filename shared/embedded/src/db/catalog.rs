@@ -216,19 +216,30 @@ pub(crate) fn queue_jobs(connection: &Connection) -> rusqlite::Result<Vec<QueueJ
         .collect()
 }
 
-/// The numbers of records of all kinds in each state, by its number: one row read per kind and state.
-pub(crate) fn all_counted(connection: &Connection) -> rusqlite::Result<HashMap<i64, [u64; 9]>> {
-    let mut statement = connection.prepare_cached("SELECT kind, state, jobs FROM counts")?;
-    let mut rows = statement.query([])?;
-    let mut all: HashMap<i64, [u64; 9]> = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let (state, jobs): (i64, i64) = (row.get(1)?, row.get(2)?);
-        let of_kind = all.entry(row.get(0)?).or_default();
-        if let Some(of_state) = usize::try_from(state).ok().and_then(|state| of_kind.get_mut(state)) {
-            *of_state = u64::try_from(jobs).unwrap_or(0);
+/// The numbers of records of all kinds in each state.
+pub(crate) struct Counted(HashMap<i64, [u64; 9]>);
+
+impl Counted {
+    /// Reads one row per kind and state.
+    pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut statement = connection.prepare_cached("SELECT kind, state, jobs FROM counts")?;
+        let mut rows = statement.query([])?;
+        let mut all: HashMap<i64, [u64; 9]> = HashMap::new();
+        while let Some(row) = rows.next()? {
+            let (state, jobs): (i64, i64) = (row.get(1)?, row.get(2)?);
+            let of_kind = all.entry(row.get(0)?).or_default();
+            if let Some(of_state) = usize::try_from(state).ok().and_then(|state| of_kind.get_mut(state)) {
+                *of_state = u64::try_from(jobs).unwrap_or(0);
+            }
         }
+        Ok(Self(all))
     }
-    Ok(all)
+
+    /// Of a kind in a state, by its code.
+    pub(crate) fn of(&self, kind: i64, code: i64) -> u64 {
+        let of_state = self.0.get(&kind).zip(usize::try_from(code).ok());
+        of_state.and_then(|(of_kind, code)| of_kind.get(code)).copied().unwrap_or_default()
+    }
 }
 
 /// The number of records of a kind in a state; see `counts`.

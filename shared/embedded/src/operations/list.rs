@@ -34,7 +34,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{errors, records};
 use crate::{
-    db::catalog::{self, QueueJob, block_of, first_of_block},
+    db::catalog::{self, Counted, QueueJob, block_of, first_of_block},
     state,
     time::{self, HELD},
 };
@@ -141,15 +141,14 @@ impl Search {
         states.dedup();
         let (mut queue_jobs, mut in_state, mut ended, mut records, mut all) = (Vec::new(), [0; 9], 0, 0, 0);
         let mut on_queues = HashMap::<_, u64>::new();
-        let counted = catalog::all_counted(connection)?;
+        let counted = Counted::all(connection)?;
         for kind in catalog::queue_jobs(connection)? {
             let wanted =
                 query.takes_names(&kind.queue, &kind.job) && named.is_none_or(|pattern| name_fits(pattern, &kind.job));
             let (mut of_kind, mut with_record) = ([0; 9], 0);
             let messages = on_queues.entry(kind.queue.clone()).or_default();
             for code in JobState::ALL.into_iter().map(state::code) {
-                let of_state = counted.get(&kind.id).zip(usize::try_from(code).ok());
-                let jobs = of_state.and_then(|(of_kind, code)| of_kind.get(code)).copied().unwrap_or_default();
+                let jobs = counted.of(kind.id, code);
                 match state::is_final(code) {
                     true => ended += jobs,
                     false => *messages += jobs,

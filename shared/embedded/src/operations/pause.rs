@@ -9,7 +9,10 @@ use lamplighter::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
-    db::{catalog, transaction::Transaction},
+    db::{
+        catalog::{self, Counted},
+        transaction::Transaction,
+    },
     operator, state,
     time::{self, HELD},
 };
@@ -35,10 +38,9 @@ const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
 
 /// Returns the states of all queues, by name. Reads one index entry per message.
 pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<QueueStatus>> {
-    let mut running = HashMap::<_, u64>::new();
+    let (counted, mut running) = (Counted::all(connection)?, HashMap::<_, u64>::new());
     for kind in catalog::queue_jobs(connection)? {
-        *running.entry(kind.queue).or_default() +=
-            catalog::counted(connection, kind.id, state::code(JobState::Running))?;
+        *running.entry(kind.queue).or_default() += counted.of(kind.id, state::code(JobState::Running));
     }
     let mut queues = connection.prepare_cached("SELECT id, name, fifo, paused FROM queues ORDER BY name")?;
     let mut visible = connection.prepare_cached(VISIBLE)?;
